@@ -1,0 +1,182 @@
+package topo
+
+import "github.com/nscope/nscope/inspect/snapshot"
+
+// Schema is the version of the graph's JSON form.
+const Schema = 1
+
+// Graph is the topology of one or several hosts. Nodes and edges are sorted by id, and by kind, from and to.
+type Graph struct {
+	Schema int         `json:"schema"`
+	Hosts  []GraphHost `json:"hosts"`
+	Nodes  []Node      `json:"nodes"`
+	Edges  []Edge      `json:"edges"`
+	Gaps   []Gap       `json:"gaps"`
+}
+
+// GraphHost is one of the hosts (one running kernel) that a graph was built from.
+type GraphHost struct {
+	Name   string `json:"name"`
+	Boot   string `json:"boot"` // first 8 hex digits of the boot id
+	Kernel string `json:"kernel"`
+	Taken  string `json:"taken"` // RFC 3339
+}
+
+// Gap is a [snapshot.Gap] with the host it is of, or a relation that could not be proven.
+type Gap struct {
+	Host string `json:"host"`
+	snapshot.Gap
+}
+
+// Kind is the kind of a node.
+type Kind string
+
+// The kinds of nodes.
+const (
+	KindNetns     Kind = "netns"
+	KindLink      Kind = "link"
+	KindContainer Kind = "container"
+	KindNetwork   Kind = "network"
+	KindService   Kind = "service"
+	KindVTEP      Kind = "vtep"
+)
+
+// The roles of a namespace.
+const (
+	RoleHost         = "host"         // that of pid 1
+	RoleNode         = "node"         // the home of an engine that is not the host's
+	RoleContainer    = "container"    // a workload's
+	RoleOverlay      = "overlay"      // Docker's 1-<network>
+	RoleLoadBalancer = "loadbalancer" // Docker's lb_<network>
+	RoleIngress      = "ingress"      // Docker's ingress_sbox
+	RoleNamed        = "named"        // bind-mounted under a name, nobody's
+	RoleOther        = "other"
+)
+
+// Node is one thing of the graph.
+type Node struct {
+	// ID is stable for the life of the thing: see docs/schema.md.
+	ID   string `json:"id"`
+	Kind Kind   `json:"kind"`
+	Name string `json:"name"`
+	// Host is the name of the host it is on, "host/node" for what a nested engine owns, empty for what spans hosts.
+	Host  string    `json:"host"`
+	Attrs NodeAttrs `json:"attrs"`
+}
+
+// NodeAttrs are the attributes of a node; which are set depends on its kind. Absent: does not apply or not known.
+type NodeAttrs struct {
+	// netns
+	Role    string   `json:"role,omitempty"`
+	Inode   uint64   `json:"inode,omitempty"`
+	Cookie  uint64   `json:"cookie,omitempty"`
+	Holders []string `json:"holders,omitempty"` // "proc 1234 nginx", "mount /run/netns/x", as people read them
+	PIDs    []int    `json:"pids,omitempty"`    // processes in it, lowest first, at most 16
+	Procs   int      `json:"procs,omitempty"`   // how many processes
+	Paths   []string `json:"paths,omitempty"`   // mount points
+	Network string   `json:"network,omitempty"` // network name, for overlay, loadbalancer and ingress
+
+	// link
+	Type    string   `json:"type,omitempty"` // the link's kind; "device" for a NIC, "loopback" for lo
+	Ifindex int      `json:"ifindex,omitempty"`
+	MAC     string   `json:"mac,omitempty"`
+	MTU     int      `json:"mtu,omitempty"`
+	State   string   `json:"state,omitempty"` // operstate of a link; state of a container
+	Addrs   []string `json:"addrs,omitempty"` // with prefix length for a link, without for a container
+	Netns   string   `json:"netns,omitempty"` // node id
+	VNI     uint32   `json:"vni,omitempty"`   // also of a network
+	Port    uint16   `json:"port,omitempty"`  // UDP port of a tunnel
+	Local   string   `json:"local,omitempty"` // source address of a tunnel
+	Mode    string   `json:"mode,omitempty"`  // of a macvlan, ipvlan; network mode of a container
+	Vlan    uint16   `json:"vlan,omitempty"`
+	Alias   string   `json:"alias,omitempty"`
+
+	// container
+	Engine      string   `json:"engine,omitempty"` // kind of engine; also of a network, service
+	EngineID    string   `json:"engine_id,omitempty"`
+	ContainerID string   `json:"container_id,omitempty"`
+	Image       string   `json:"image,omitempty"`
+	PID         int      `json:"pid,omitempty"`
+	Networks    []string `json:"networks,omitempty"` // names
+	Ports       []string `json:"ports,omitempty"`    // "0.0.0.0:8080->80/tcp"; for a service "8000->80/tcp"
+	Pod         string   `json:"pod,omitempty"`
+	Sandbox     string   `json:"sandbox,omitempty"` // Docker's sandbox key
+	Source      string   `json:"source,omitempty"`  // api, state, cgroup
+	Service     string   `json:"service,omitempty"` // name, for a task's container
+	Task        string   `json:"task,omitempty"`
+
+	// network
+	NetworkID string   `json:"network_id,omitempty"`
+	Driver    string   `json:"driver,omitempty"`
+	Scope     string   `json:"scope,omitempty"`
+	Subnets   []string `json:"subnets,omitempty"`
+	Gateways  []string `json:"gateways,omitempty"`
+	Internal  bool     `json:"internal,omitempty"`
+	Encrypted bool     `json:"encrypted,omitempty"`
+	VNIs      []uint32 `json:"vnis,omitempty"`
+
+	// service
+	ServiceID    string   `json:"service_id,omitempty"`
+	VIPs         []string `json:"vips,omitempty"`
+	EndpointMode string   `json:"endpoint_mode,omitempty"`
+	Mark         uint32   `json:"mark,omitempty"`
+	Replicas     uint64   `json:"replicas,omitempty"`
+
+	// vtep
+	Address string `json:"address,omitempty"`
+	Node    string `json:"node,omitempty"` // name of the node, where the swarm or flannel tells it
+}
+
+// EdgeKind is the kind of an edge.
+type EdgeKind string
+
+// The kinds of edges: see docs/schema.md for what each means and which way it points.
+const (
+	EdgeIn        EdgeKind = "in"
+	EdgeRunsIn    EdgeKind = "runs-in"
+	EdgeVeth      EdgeKind = "veth"
+	EdgePort      EdgeKind = "port"
+	EdgeParent    EdgeKind = "parent"
+	EdgeUnderlay  EdgeKind = "underlay"
+	EdgeTunnel    EdgeKind = "tunnel"
+	EdgeCarries   EdgeKind = "carries"
+	EdgeBalances  EdgeKind = "balances"
+	EdgeBackend   EdgeKind = "backend"
+	EdgePublishes EdgeKind = "publishes"
+)
+
+// SourceEngine marks an edge that only an engine claims.
+const SourceEngine = "engine"
+
+// Edge is one relation between two nodes.
+type Edge struct {
+	Kind  EdgeKind  `json:"kind"`
+	From  string    `json:"from"`
+	To    string    `json:"to"`
+	Attrs EdgeAttrs `json:"attrs"`
+}
+
+// EdgeAttrs are the attributes of an edge; which are set depends on its kind.
+type EdgeAttrs struct {
+	// Source is "engine" where only the engine claims the relation, empty where the kernel proves it.
+	Source string `json:"source,omitempty"`
+	// VNI, Port and MACs of a tunnel; the MACs are those that the FDB sends there.
+	VNI  uint32   `json:"vni,omitempty"`
+	Port uint16   `json:"port,omitempty"`
+	MACs []string `json:"macs,omitempty"`
+	// Address is a tunnel's remote VTEP, a balanced VIP, a backend's address.
+	Address string `json:"address,omitempty"`
+	// Published ports.
+	Proto      string `json:"proto,omitempty"`
+	HostAddr   string `json:"host_addr,omitempty"`
+	HostPort   uint16 `json:"host_port,omitempty"`
+	TargetPort uint16 `json:"target_port,omitempty"`
+	By         string `json:"by,omitempty"` // dnat, proxy, mesh, host
+	// Load balancing.
+	Weight int    `json:"weight,omitempty"`
+	Mark   uint32 `json:"mark,omitempty"`
+	// Network is the name of the one on which the relation is, for balances and backend.
+	Network string `json:"network,omitempty"`
+	// State is a bridge port's STP state.
+	State string `json:"state,omitempty"`
+}
