@@ -7,7 +7,7 @@ type Link struct {
 	Index    int      `json:"index"`
 	Name     string   `json:"name"`
 	AltNames []string `json:"altnames,omitempty"`
-	Alias    string   `json:"alias,omitempty"`
+	Alias    string   `json:"alias,omitempty" redact:"name"`
 	// Kind is IFLA_INFO_KIND ("veth", "bridge", "vxlan", "macvlan" …), and empty for a device that has none: a NIC, or lo.
 	Kind string `json:"kind,omitempty"`
 	// Type is the hardware type as ip prints it: ether, loopback, none, ipip, sit, gre …
@@ -17,9 +17,9 @@ type Link struct {
 	// State is IFLA_OPERSTATE: up, down, unknown, lowerlayerdown, dormant, testing, notpresent.
 	State string `json:"state"`
 	MTU   int    `json:"mtu"`
-	MAC   string `json:"mac,omitempty"`
+	MAC   string `json:"mac,omitempty" redact:"mac"`
 	// PermMAC is the permanent address, where it differs from MAC.
-	PermMAC string `json:"perm_mac,omitempty"`
+	PermMAC string `json:"perm_mac,omitempty" redact:"mac"`
 	// Master is the ifindex of the bridge, bond or vrf that it belongs to, 0 for none.
 	Master     int    `json:"master,omitempty"`
 	MasterKind string `json:"master_kind,omitempty"` // IFLA_INFO_SLAVE_KIND

@@ -48,15 +48,15 @@ type Holder struct {
 	// FD is the descriptor's number, for kind fd and socket.
 	FD int `json:"fd,omitempty"`
 	// Comm is the process's (or thread's) command name.
-	Comm string `json:"comm,omitempty"`
+	Comm string `json:"comm,omitempty" redact:"name"`
 	// Path is the mount point inside its mount namespace, for kind mount.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" redact:"path"`
 	// MountNS is the inode of the mount namespace that has the mount, for kind mount.
 	MountNS uint64 `json:"mount_ns,omitempty"`
 	// Root leads to the root of that mount namespace where it is not nscope's own: "/proc/1234/root".
 	Root string `json:"root,omitempty"`
 	// Cgroup is the process's cgroup path (of the unified hierarchy, else of the first), for kind proc.
-	Cgroup string `json:"cgroup,omitempty"`
+	Cgroup string `json:"cgroup,omitempty" redact:"text"`
 	// Via is the namespace whose nsid leads to it, for kind link, with the nsid.
 	Via  NSID `json:"via,omitempty"`
 	NSID *int `json:"nsid,omitempty"`
@@ -152,7 +152,7 @@ type Neighbor struct {
 	Family  string     `json:"family"`
 	Ifindex int        `json:"ifindex"`
 	Addr    netip.Addr `json:"addr"`
-	MAC     string     `json:"mac,omitempty"`
+	MAC     string     `json:"mac,omitempty" redact:"mac"`
 	// State is that of `ip neigh`: permanent, noarp, reachable, stale, delay, probe, failed, incomplete, none.
 	State string `json:"state"`
 	// Flags: proxy, router, extern_learn, offload, use, managed.
@@ -163,7 +163,7 @@ type Neighbor struct {
 // FDBEntry is one forwarding database entry: of a bridge (master), or of a device itself (self), as for vxlan.
 type FDBEntry struct {
 	Ifindex int    `json:"ifindex"`
-	MAC     string `json:"mac"`
+	MAC     string `json:"mac" redact:"mac"`
 	// Master is the ifindex of the bridge that has it, 0 for a device's own.
 	Master int `json:"master,omitempty"`
 	// Dst is the remote VTEP, for a vxlan's own entries.
@@ -200,7 +200,7 @@ type Socket struct {
 	Drops   uint32 `json:"drops,omitempty"`
 	// PID and Comm are a process that has it open (the lowest pid); 0 where none was seen.
 	PID  int    `json:"pid,omitempty"`
-	Comm string `json:"comm,omitempty"`
+	Comm string `json:"comm,omitempty" redact:"name"`
 }
 
 // Qdisc is one queueing discipline with its counters.

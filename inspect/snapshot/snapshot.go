@@ -31,8 +31,8 @@ type Snapshot struct {
 
 // Host is the machine (or, for a snapshot taken inside a nested engine, the node) that was read.
 type Host struct {
-	Name      string `json:"name"`
-	MachineID string `json:"machine_id,omitempty"`
+	Name      string `json:"name" redact:"name"`
+	MachineID string `json:"machine_id,omitempty" redact:"name"`
 	// BootID is /proc/sys/kernel/random/boot_id. Two snapshots with the same boot id come from one kernel: their
 	// namespace inodes may be compared. The initial netns has the same inode on every kernel, so inodes of
 	// different boot ids may not.
@@ -58,9 +58,9 @@ type Gap struct {
 	// Reader names what was being read: "links", "routes", "holders", "engine docker".
 	Reader string `json:"reader"`
 	// Error is the error's text.
-	Error string `json:"error"`
+	Error string `json:"error" redact:"text"`
 	// Needs says what would help: "CAP_SYS_ADMIN", "kernel feature xfrm", "a running engine". Empty where unknown.
-	Needs string `json:"needs,omitempty"`
+	Needs string `json:"needs,omitempty" redact:"text"`
 	// Count is how many like it were folded into this one (0 means 1).
 	Count int `json:"count,omitempty"`
 }

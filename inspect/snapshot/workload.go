@@ -5,23 +5,23 @@ import "net/netip"
 // Engine is one container engine: a daemon, or the state that one left on disk.
 type Engine struct {
 	// ID is unique in the snapshot: the kind, and where there are several of it "<kind>@<node>" or "<kind>#<n>".
-	ID string `json:"id"`
+	ID string `json:"id" redact:"text"`
 	// Kind: docker, podman, containerd, crio, cgroup (containers known only by a cgroup path).
 	Kind string `json:"kind"`
 	// Name is the host name that the engine gives itself; for a nested one the name of its node.
-	Name       string `json:"name,omitempty"`
+	Name       string `json:"name,omitempty" redact:"name"`
 	Version    string `json:"version,omitempty"`
 	APIVersion string `json:"api_version,omitempty"`
 	// Endpoint is where it listens ("unix:///run/docker.sock"), Root the prefix through which its mount namespace
 	// was reached ("/proc/1234/root"), empty for nscope's own.
-	Endpoint string `json:"endpoint,omitempty"`
+	Endpoint string `json:"endpoint,omitempty" redact:"text"`
 	Root     string `json:"root,omitempty"`
 	// StateDir is where its state files were read, inside Root.
-	StateDir string `json:"state_dir,omitempty"`
+	StateDir string `json:"state_dir,omitempty" redact:"text"`
 	// Reachable tells whether it answered; Source whether what is said of it comes from its "api" or from "state" files.
 	Reachable bool   `json:"reachable"`
 	Source    string `json:"source"`
-	Error     string `json:"error,omitempty"`
+	Error     string `json:"error,omitempty" redact:"text"`
 	// PID is the daemon's, 0 where none runs or it was not found.
 	PID int `json:"pid,omitempty"`
 	// Home is the network namespace in which it (or what it left running: its shims) runs: there it makes bridges.
@@ -33,7 +33,7 @@ type Engine struct {
 // Swarm is one engine's membership in a swarm.
 type Swarm struct {
 	NodeID   string `json:"node_id"`
-	NodeAddr string `json:"node_addr,omitempty"`
+	NodeAddr string `json:"node_addr,omitempty" redact:"text"`
 	Manager  bool   `json:"manager"`
 	State    string `json:"state"` // active, pending, locked, error
 	// Nodes is the whole membership where the engine may tell it (managers).
@@ -43,8 +43,8 @@ type Swarm struct {
 // SwarmNode is one member of a swarm.
 type SwarmNode struct {
 	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Addr  string `json:"addr,omitempty"`
+	Name  string `json:"name" redact:"name"`
+	Addr  string `json:"addr,omitempty" redact:"text"`
 	Role  string `json:"role"` // manager, worker
 	State string `json:"state"`
 }
@@ -52,26 +52,26 @@ type SwarmNode struct {
 // Workload is one container, or a pod's sandbox, as its engine knows it.
 type Workload struct {
 	// Engine is the [Engine.ID].
-	Engine string `json:"engine"`
+	Engine string `json:"engine" redact:"text"`
 	ID     string `json:"id"`
 	// Name as the engine's own tools print it; for a Kubernetes container "<namespace>/<pod>/<container>".
-	Name   string            `json:"name"`
-	Image  string            `json:"image,omitempty"`
-	Labels map[string]string `json:"labels"`
+	Name   string            `json:"name" redact:"name"`
+	Image  string            `json:"image,omitempty" redact:"name"`
+	Labels map[string]string `json:"labels" redact:"value"`
 	State  string            `json:"state"` // running, paused, created, exited …
 	PID    int               `json:"pid,omitempty"`
 	// Namespace is the netns of its process as read from /proc (or of its sandbox file); empty where neither told.
 	Namespace NSID `json:"namespace,omitempty"`
 	// Mode is the network mode as configured: default, bridge, host, none, container:<id>, a network's name, pod.
-	Mode string `json:"mode,omitempty"`
+	Mode string `json:"mode,omitempty" redact:"text"`
 	// SandboxID and SandboxKey are Docker's: the key is the path of the netns file.
 	SandboxID  string     `json:"sandbox_id,omitempty"`
-	SandboxKey string     `json:"sandbox_key,omitempty"`
+	SandboxKey string     `json:"sandbox_key,omitempty" redact:"path"`
 	Endpoints  []Endpoint `json:"endpoints"`
 	Ports      []Port     `json:"ports"`
 	DNS        DNS        `json:"dns"`
 	// Hostname is the one inside.
-	Hostname string `json:"hostname,omitempty"`
+	Hostname string `json:"hostname,omitempty" redact:"name"`
 	// Pod is set for members and sandboxes of pods.
 	Pod *Pod `json:"pod,omitempty"`
 	// Service and Task are Swarm's ids, where it is a task.
@@ -83,8 +83,8 @@ type Workload struct {
 
 // Pod ties a container to its pod.
 type Pod struct {
-	Name      string `json:"name"`
-	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name" redact:"name"`
+	Namespace string `json:"namespace,omitempty" redact:"name"`
 	UID       string `json:"uid,omitempty"`
 	// SandboxID is the id of the pause or infra container.
 	SandboxID string `json:"sandbox_id,omitempty"`
@@ -97,15 +97,15 @@ type Endpoint struct {
 	ID string `json:"id,omitempty"`
 	// Network is the [Network.ID], NetworkName its name.
 	Network     string       `json:"network,omitempty"`
-	NetworkName string       `json:"network_name"`
+	NetworkName string       `json:"network_name" redact:"name"`
 	Addr        netip.Prefix `json:"addr,omitzero"`
 	Addr6       netip.Prefix `json:"addr6,omitzero"`
 	Gateway     netip.Addr   `json:"gateway,omitzero"`
 	Gateway6    netip.Addr   `json:"gateway6,omitzero"`
-	MAC         string       `json:"mac,omitempty"`
+	MAC         string       `json:"mac,omitempty" redact:"mac"`
 	// Interface is the name inside the workload where the engine says it.
 	Interface string   `json:"interface,omitempty"`
-	Aliases   []string `json:"aliases"`
+	Aliases   []string `json:"aliases" redact:"name"`
 	// VIPs are those that a task's endpoint state names (Docker's config.v2.json).
 	VIPs []netip.Addr `json:"vips,omitempty"`
 }
@@ -120,21 +120,21 @@ type Port struct {
 	// Port is the container's.
 	Port uint16 `json:"port"`
 	// Mode is "ingress" (the routing mesh) or "host" for a Swarm service, empty for a container.
-	Mode string `json:"mode,omitempty"`
+	Mode string `json:"mode,omitempty" redact:"text"`
 }
 
 // DNS is a workload's resolver configuration as the engine gives it.
 type DNS struct {
-	Servers []string `json:"servers"`
-	Search  []string `json:"search"`
+	Servers []string `json:"servers" redact:"text"`
+	Search  []string `json:"search" redact:"name"`
 	Options []string `json:"options"`
 }
 
 // Network is one network of an engine.
 type Network struct {
-	Engine string `json:"engine"`
+	Engine string `json:"engine" redact:"text"`
 	ID     string `json:"id"`
-	Name   string `json:"name"`
+	Name   string `json:"name" redact:"name"`
 	// Driver: bridge, host, null, macvlan, ipvlan, overlay, a third party's name.
 	Driver     string   `json:"driver"`
 	Scope      string   `json:"scope"` // local, swarm, global
@@ -150,8 +150,8 @@ type Network struct {
 	// macvlan's or ipvlan's parent link there.
 	Bridge  string            `json:"bridge,omitempty"`
 	Parent  string            `json:"parent,omitempty"`
-	Options map[string]string `json:"options"`
-	Labels  map[string]string `json:"labels"`
+	Options map[string]string `json:"options" redact:"value"`
+	Labels  map[string]string `json:"labels" redact:"value"`
 	// Peers are the nodes that take part, for an overlay.
 	Peers  []NetworkPeer `json:"peers"`
 	Source string        `json:"source"`
@@ -166,26 +166,26 @@ type Subnet struct {
 
 // NetworkPeer is a node that takes part in an overlay.
 type NetworkPeer struct {
-	Name string     `json:"name"`
+	Name string     `json:"name" redact:"name"`
 	Addr netip.Addr `json:"addr"`
 }
 
 // Service is a Swarm service.
 type Service struct {
-	Engine string `json:"engine"`
+	Engine string `json:"engine" redact:"text"`
 	ID     string `json:"id"`
-	Name   string `json:"name"`
-	Mode   string `json:"mode"` // replicated, global, replicated-job, global-job
+	Name   string `json:"name" redact:"name"`
+	Mode   string `json:"mode" redact:"text"` // replicated, global, replicated-job, global-job
 	// Replicas is the wanted number for a replicated one.
 	Replicas     uint64 `json:"replicas,omitempty"`
 	EndpointMode string `json:"endpoint_mode,omitempty"` // vip, dnsrr
-	Image        string `json:"image,omitempty"`
+	Image        string `json:"image,omitempty" redact:"name"`
 	VIPs         []VIP  `json:"vips"`
 	Ports        []Port `json:"ports"`
 	Tasks        []Task `json:"tasks"`
 	// Networks are the ids of those it is attached to.
 	Networks []string          `json:"networks"`
-	Labels   map[string]string `json:"labels"`
+	Labels   map[string]string `json:"labels" redact:"value"`
 	Source   string            `json:"source"`
 }
 
@@ -198,10 +198,10 @@ type VIP struct {
 // Task is one instance of a service.
 type Task struct {
 	ID       string     `json:"id"`
-	Name     string     `json:"name"`
+	Name     string     `json:"name" redact:"name"`
 	Slot     int        `json:"slot,omitempty"`
 	NodeID   string     `json:"node_id,omitempty"`
-	NodeName string     `json:"node_name,omitempty"`
+	NodeName string     `json:"node_name,omitempty" redact:"name"`
 	State    string     `json:"state"`
 	Desired  string     `json:"desired,omitempty"`
 	Workload string     `json:"workload,omitempty"` // container id
@@ -217,7 +217,7 @@ type TaskAddr struct {
 // Flannel is what one flannel daemon left in its environment file, and what its lease store says.
 type Flannel struct {
 	// Path is the environment file that was read (with the root through which it was reached), or the URL of etcd.
-	Path    string         `json:"path"`
+	Path    string         `json:"path" redact:"text"`
 	Network netip.Prefix   `json:"network,omitzero"`
 	Subnet  netip.Prefix   `json:"subnet,omitzero"`
 	MTU     int            `json:"mtu,omitempty"`
@@ -233,7 +233,7 @@ type FlannelLease struct {
 	PublicIP netip.Addr   `json:"public_ip"`
 	Backend  string       `json:"backend,omitempty"`
 	// VtepMAC is the MAC of that node's flannel.1.
-	VtepMAC string `json:"vtep_mac,omitempty"`
+	VtepMAC string `json:"vtep_mac,omitempty" redact:"mac"`
 	// Node is the node's name, where the store (or the swarm, by its address) tells it.
-	Node string `json:"node,omitempty"`
+	Node string `json:"node,omitempty" redact:"name"`
 }
