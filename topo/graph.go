@@ -12,6 +12,9 @@ type Graph struct {
 	Nodes  []Node      `json:"nodes"`
 	Edges  []Edge      `json:"edges"`
 	Gaps   []Gap       `json:"gaps"`
+
+	// ix finds nodes, edges and raw data; Build makes it, a graph read from JSON makes its own without raw data.
+	ix *index
 }
 
 // GraphHost is one of the hosts (one running kernel) that a graph was built from.
@@ -87,7 +90,7 @@ type NodeAttrs struct {
 	VNI     uint32   `json:"vni,omitempty"`   // also of a network
 	Port    uint16   `json:"port,omitempty"`  // UDP port of a tunnel
 	Local   string   `json:"local,omitempty"` // source address of a tunnel
-	Mode    string   `json:"mode,omitempty"`  // of a macvlan, ipvlan; network mode of a container
+	Mode    string   `json:"mode,omitempty"`  // of a macvlan, ipvlan, bond, tun; network mode of a container, or of a netns without one; replicated or global
 	Vlan    uint16   `json:"vlan,omitempty"`
 	Alias   string   `json:"alias,omitempty"`
 
@@ -121,6 +124,9 @@ type NodeAttrs struct {
 	EndpointMode string   `json:"endpoint_mode,omitempty"`
 	Mark         uint32   `json:"mark,omitempty"`
 	Replicas     uint64   `json:"replicas,omitempty"`
+	// Backends are the service's running tasks on hosts that were not inspected ("10.0.1.3 web.1 on node2"); those on
+	// inspected ones have a backend edge.
+	Backends []string `json:"backends,omitempty"`
 
 	// vtep
 	Address string `json:"address,omitempty"`

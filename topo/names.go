@@ -1,0 +1,3 @@
+package topo
+
+type names struct{}
