@@ -1,0 +1,49 @@
+# nscope. `make` lists what can be made.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X github.com/nscope/nscope/cmd.version=$(VERSION)
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+PREFIX  ?= /usr/local
+IMAGE   ?= nscope:$(VERSION)
+ARCH    ?= $(shell $(GO) env GOARCH)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-deps lint bench image docs install clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## one static binary, bin/nscope
+	$(BUILD) -o bin/nscope ./cmd/nscope
+
+demo: build ## see what it does: a small lab of its own, shown and taken away (root, no engine)
+	@$(GO) run ./fixtures/demo bin/nscope
+
+test: test-deps ## install what the tests need, run everything, as root and as nobody
+	.ci/test
+
+test-deps:
+	.ci/deps
+
+lint: ## gofmt, vet, staticcheck, the architecture's rules, cross builds
+	.ci/lint
+
+bench: ## speed and size, as ratios in one run (root)
+	$(GO) test -run '^$$' -bench . -benchtime 1x -count 1 ./internal/bench
+
+image: ## a container image FROM scratch, dist/nscope-image-ARCH.tar (docker load), no engine needed
+	$(GO) run ./internal/mkimage -arch $(ARCH) -tag $(IMAGE) -version $(VERSION) -o dist/nscope-image-$(ARCH).tar
+
+docs: build ## man pages and the generated parts of docs/
+	rm -rf docs/man && bin/nscope man docs/man
+
+install: build ## install binary, man pages and completions below PREFIX (/usr/local)
+	install -D -m 755 bin/nscope $(DESTDIR)$(PREFIX)/bin/nscope
+	bin/nscope man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	bin/nscope completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nscope
+	bin/nscope completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nscope
+	bin/nscope completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nscope.fish
+
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,281 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect/engine"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/procnet"
+	"github.com/nscope/nscope/inspect/rtnl"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/inspect/sockdiag"
+)
+
+// maxSockets bounds how many sockets of one namespace a snapshot holds; what is cut off is a gap.
+const maxSockets = 20000
+
+// Collect reads the host. The error is about the host as a whole; what could not be read in part is in Gaps.
+func Collect(ctx context.Context, opts ...Option) (*snapshot.Snapshot, error) {
+	c := &collector{options: newOptions(opts), start: time.Now(), read: map[snapshot.NSID]*space{}}
+	return c.collect(ctx)
+}
+
+// space is one namespace while it is read.
+type space struct {
+	ns *snapshot.Namespace
+	// handle pins the namespace until its links are wired, so that its inode cannot come to mean another one.
+	handle *netns.Handle
+	gaps   []snapshot.Gap
+}
+
+type collector struct {
+	options
+	start time.Time
+	// pin tells whether every namespace's handle may stay open until the end.
+	pin   bool
+	found *netns.Found
+	read  map[snapshot.NSID]*space
+	gaps  []snapshot.Gap
+}
+
+func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
+	defer c.release()
+	snap := &snapshot.Snapshot{Schema: snapshot.Schema, Tool: c.tool, Taken: c.start.UTC().Round(0)}
+	found, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.found = found
+	c.gaps = append(c.gaps, found.Gaps...)
+
+	engines := make(chan engine.Result, 1)
+	if c.engines {
+		go func() { engines <- engine.Read(ctx, c.engineOptions(found.Processes)) }()
+	} else {
+		engines <- engine.Result{}
+	}
+
+	c.readAll(ctx, found.Namespaces)
+	c.wire(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+
+	var hostGaps []snapshot.Gap
+	snap.Host, hostGaps = readHost(c.proc)
+	c.gaps = append(c.gaps, hostGaps...)
+	snap.Host.InitNS, snap.Host.SelfNS = c.found.Init, c.found.Self
+
+	// An engine never delays the kernel's facts: it has been answering meanwhile, each within its own deadline.
+	res := <-engines
+	snap.Host.Engines, snap.Workloads, snap.Networks = res.Engines, res.Workloads, res.Networks
+	snap.Services, snap.Flannel = res.Services, res.Flannel
+	c.gaps = append(c.gaps, res.Gaps...)
+
+	owners := c.owners()
+	for _, s := range c.read {
+		fillOwners(s.ns, owners)
+		snap.Namespaces = append(snap.Namespaces, *s.ns)
+		c.gaps = append(c.gaps, s.gaps...)
+	}
+	snap.Gaps = c.gaps
+	snap.TookMS = time.Since(c.start).Milliseconds()
+	snap.Normalize()
+	return snap, nil
+}
+
+func (c *collector) find(ctx context.Context) (*netns.Found, error) {
+	if c.selfOnly {
+		return netns.FindSelf()
+	}
+	opts := []netns.Option{netns.WithProc(c.proc)}
+	return netns.Find(ctx, opts...)
+}
+
+func (c *collector) engineOptions(procs []netns.Process) engine.Options {
+	return engine.Options{
+		Proc: c.proc, Processes: procs, Endpoints: c.endpoints, Timeout: c.timeout, Etcd: c.etcd,
+		Hostname: func(pid int) string {
+			name, _ := netns.Hostname(c.proc, pid)
+			return name
+		},
+	}
+}
+
+// readAll reads namespaces in parallel.
+func (c *collector) readAll(ctx context.Context, spaces []*netns.Namespace) {
+	c.pin = mayPin(len(spaces))
+	var mu sync.Mutex
+	var done atomic.Int64
+	work := make(chan *netns.Namespace)
+	var wg sync.WaitGroup
+	for range c.workers {
+		wg.Go(func() {
+			for ns := range work {
+				if s := c.readOne(ns); s != nil {
+					mu.Lock()
+					c.read[ns.ID] = s
+					mu.Unlock()
+				}
+				c.progress(int(done.Add(1)), len(spaces))
+			}
+		})
+	}
+	for _, ns := range spaces {
+		if ctx.Err() != nil {
+			break
+		}
+		work <- ns
+	}
+	close(work)
+	wg.Wait()
+}
+
+// mayPin tells whether n descriptors more may be open, with room for what else is needed.
+func mayPin(n int) bool {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
+		return false
+	}
+	return uint64(n)+256 < lim.Cur
+}
+
+// readOne reads one namespace; nil where it vanished meanwhile, which is nothing.
+func (c *collector) readOne(found *netns.Namespace) *space {
+	s := &space{ns: &snapshot.Namespace{ID: found.ID, Holders: found.Holders}}
+	gap := func(reader string, err error, needs string) {
+		if needs == "" {
+			needs = needsOf(err)
+		}
+		s.gaps = append(s.gaps, snapshot.Gap{Namespace: found.ID, Reader: reader, Error: err.Error(), Needs: needs})
+	}
+	h, err := found.Open()
+	if err != nil {
+		if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrChanged) {
+			if !onlyUnreachable(found) {
+				return nil
+			}
+		}
+		gap("namespace", err, "")
+		return s
+	}
+	s.handle = h
+	enter := h.Do
+	if found.ID == c.found.Self {
+		enter = func(f func() error) error { return f() } // we are in it: no capability is needed
+	}
+	s.ns.OwnerUserNS = h.OwnerUserNS()
+	if err := enter(func() error { return c.readInside(s.ns, gap) }); err != nil {
+		gap("namespace", err, "")
+	}
+	if !c.pin {
+		h.Close()
+		s.handle = nil
+	}
+	return s
+}
+
+// readInside reads the namespace that the calling thread is in.
+func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) error {
+	ns.Cookie = netns.Cookie()
+	open := rtnl.Open
+	if c.depth == Topology {
+		open = rtnl.OpenTopology
+	}
+	conn, err := open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if c.depth == Topology {
+		conn.ReadTopology(ns, gap)
+		return nil
+	}
+	conn.Read(ns, gap)
+	if ns.Sysctls, err = procnet.Sysctls(ns.Sysctls); err != nil {
+		gap("sysctls", err, "")
+	}
+	if ns.Counters, err = procnet.Counters(); err != nil {
+		gap("counters", err, "")
+	}
+	diag, err := sockdiag.Open()
+	if err != nil {
+		gap("sockets", err, "")
+		return nil
+	}
+	defer diag.Close()
+	var cut bool
+	if ns.Sockets, cut, err = diag.Read(maxSockets); err != nil {
+		gap("sockets", err, "")
+	}
+	if cut {
+		gap("sockets", errTooManySockets, "")
+	}
+	return nil
+}
+
+var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")
+
+// onlyUnreachable tells whether the namespace surely still exists although no way led into it: a mount in another mount
+// namespace that something covers holds it.
+func onlyUnreachable(ns *netns.Namespace) bool {
+	return len(ns.Holders) > 0 && !slices.ContainsFunc(ns.Holders, func(h snapshot.Holder) bool { return h.Kind != snapshot.HolderMount })
+}
+
+// needsOf says what would have helped, as far as the error tells.
+func needsOf(err error) string {
+	var op *netns.OpError
+	switch {
+	case errors.As(err, &op):
+		return op.Needs
+	case errors.Is(err, fs.ErrPermission):
+		return "CAP_NET_ADMIN"
+	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
+		return "a kernel that has it"
+	}
+	return ""
+}
+
+// release closes what pinned the namespaces.
+func (c *collector) release() {
+	for _, s := range c.read {
+		if s.handle != nil {
+			s.handle.Close()
+			s.handle = nil
+		}
+	}
+}
+
+type owner struct {
+	pid  int
+	comm string
+}
+
+// owners maps a socket's inode to the process that has it.
+func (c *collector) owners() map[uint64]owner {
+	comm := make(map[int]string, len(c.found.Processes))
+	for _, p := range c.found.Processes {
+		comm[p.PID] = p.Comm
+	}
+	out := make(map[uint64]owner, len(c.found.SocketOwners))
+	for ino, pid := range c.found.SocketOwners {
+		out[ino] = owner{pid, comm[pid]}
+	}
+	return out
+}
+
+func fillOwners(ns *snapshot.Namespace, owners map[uint64]owner) {
+	for i := range ns.Sockets {
+		if o, ok := owners[ns.Sockets[i].Inode]; ok && ns.Sockets[i].Inode != 0 {
+			ns.Sockets[i].PID, ns.Sockets[i].Comm = o.pid, o.comm
+		}
+	}
+}
