@@ -1,6 +1,6 @@
 // Package procnet reads what a network namespace tells through /proc: its sysctls and its counters.
 //
-//	err := ns.Do(func() (err error) { sysctls, err = procnet.Sysctls(); return err })
+//	err := ns.Do(func() (err error) { sysctls, err = procnet.Sysctls(nil); return err })
 //
 // [Sysctls] and [Counters] answer for the namespace of the calling thread: /proc/sys/net is looked up for whoever asks,
 // and /proc/thread-self/net is the thread's (/proc/net would be the main thread's). [HostCounters] are the whole

@@ -5,7 +5,7 @@ import "testing"
 func BenchmarkSysctls(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Sysctls(); err != nil {
+		if _, err := Sysctls(nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -59,18 +59,21 @@ var values = func() map[string]string {
 
 // Sysctls reads the sysctls that decide what the calling thread's network namespace does with a packet, by the names that
 // sysctl has for them ("net.ipv4.ip_forward"), with the values as the files hold them (numbers of a list are separated by
-// a TAB). Those of single interfaces are not among them: rtnl adds them.
+// a TAB), adds them to the map given (a new one where it is nil) and returns that. Those of single interfaces are not
+// among them: rtnl.Conn.Read puts them into the same map.
 //
 // What the kernel does not have is left out. The error is of the first one that is there and could not be read; the
 // others are in the map all the same.
-func Sysctls() (map[string]string, error) {
+func Sysctls(into map[string]string) (map[string]string, error) {
+	out := into
+	if out == nil {
+		out = make(map[string]string, 96)
+	}
 	root, err := unix.Open("/proc/sys/net", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return map[string]string{}, fmt.Errorf("open /proc/sys/net: %w", err)
+		return out, fmt.Errorf("open /proc/sys/net: %w", err)
 	}
 	defer unix.Close(root)
-	// Room for the interfaces' too.
-	out := make(map[string]string, 128)
 	var first error
 	var buf [128]byte
 	for i := range dirs {

@@ -1,7 +1,6 @@
 package rtnl
 
 import (
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -10,10 +9,8 @@ import (
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // small makes a namespace as a container has it: lo and one end of a veth with an address and a default route.
-func small(tb testing.TB) *testNS {
+func small(tb testing.TB) testNS {
 	out, in := newNS(tb), newNS(tb)
 	out.ip("link add v0 type veth peer name eth0 netns " + in.path() + "\nlink set v0 up")
 	in.ip("link set lo up\nlink set eth0 up\naddr add 10.1.1.2/24 dev eth0\nroute add default via 10.1.1.1")
@@ -48,7 +45,7 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 	b.Run("raw+open", func(b *testing.B) {
-		ns.do(func() error {
+		ns.Do(func() error {
 			for b.Loop() {
 				s, err := nlwire.Open(unix.NETLINK_ROUTE)
 				if err != nil {
@@ -65,7 +62,7 @@ func BenchmarkRead(b *testing.B) {
 		})
 	})
 	b.Run("all+open", func(b *testing.B) {
-		ns.do(func() error {
+		ns.Do(func() error {
 			for b.Loop() {
 				c, err := Open()
 				if err != nil {
@@ -78,7 +75,7 @@ func BenchmarkRead(b *testing.B) {
 		})
 	})
 	b.Run("topology+open", func(b *testing.B) {
-		ns.do(func() error {
+		ns.Do(func() error {
 			for b.Loop() {
 				c, err := OpenTopology()
 				if err != nil {

@@ -16,22 +16,23 @@ const maxTries = 4
 // Conn asks one namespace. It is for one goroutine at a time.
 type Conn struct {
 	route *nlwire.Socket
-	// xfrm is nil where the kernel has none; xfrmErr then says why, and is nil where there is nothing to be read.
+	// xfrm is nil where the kernel has none, which is no gap; xfrmErr says why it could not be told or opened.
 	xfrm    *nlwire.Socket
 	xfrmErr error
 }
 
 // Open opens the sockets in the calling thread's network namespace; the Conn may then be used from any thread. A kernel
-// without xfrm is not an error here: Read makes a gap of it.
+// without xfrm has no IPsec state: that is neither an error nor a gap. One whose xfrm cannot be opened is a gap of Read's.
 func Open() (*Conn, error) {
 	c, err := OpenTopology()
 	if err != nil {
 		return nil, err
 	}
-	if !xfrmPresent() {
-		return c, nil
+	present, err := xfrmPresent()
+	if present {
+		c.xfrm, err = nlwire.Open(unix.NETLINK_XFRM)
 	}
-	c.xfrm, c.xfrmErr = nlwire.Open(unix.NETLINK_XFRM)
+	c.xfrmErr = err
 	return c, nil
 }
 
@@ -53,9 +54,13 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Read fills everything of rtnetlink and xfrm into ns: [Conn.ReadTopology] and [Conn.ReadRest].
+// Read fills everything of rtnetlink and xfrm into ns: [Conn.ReadTopology] and [Conn.ReadRest], and the sysctls of each
+// interface ("net.ipv4.conf.eth0.rp_filter"), which the link dump brings, into ns.Sysctls, added to what is there.
 func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
-	c.ReadTopology(ns, gap)
+	if ns.Sysctls == nil {
+		ns.Sysctls = make(map[string]string, 128)
+	}
+	c.readTopology(ns, ns.Sysctls, gap)
 	c.ReadRest(ns, gap)
 }
 
@@ -64,13 +69,17 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 //
 // [snapshot.Peer.Namespace] and [snapshot.PeerNSID.Namespace] are left empty: who an nsid is, is the caller's to find.
 func (c *Conn) ReadTopology(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
+	c.readTopology(ns, nil, gap)
+}
+
+func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, gap func(reader string, err error, needs string)) {
 	try := func(reader string, err error) {
 		if err != nil {
 			gap(reader, &Error{reader, err}, needs(err))
 		}
 	}
 	var err error
-	ns.Links, err = c.links(nil)
+	ns.Links, err = c.links(nil, sysctls)
 	try("links", err)
 	try("addresses", c.addrs(ns.Links, nil))
 	if hasVlanFilter(ns.Links) {
@@ -170,13 +179,24 @@ var (
 	dumpPolicies = nlwire.NewRequest(xfrmGetPolicy, unix.NLM_F_DUMP, nil)
 )
 
-// links dumps the links of the Conn's namespace, or of that which *target is the nsid of.
-func (c *Conn) links(target *int) ([]snapshot.Link, error) {
+// links dumps the links of the Conn's namespace, or of that which *target is the nsid of. Their sysctls are added to
+// sysctls where that is not nil.
+func (c *Conn) links(target *int, sysctls map[string]string) ([]snapshot.Link, error) {
 	req := dumpLinks
 	if target != nil {
 		req = nlwire.AppendU32(append([]byte(nil), req...), iflaTargetNetnsid, uint32(*target))
 	}
-	links, err := dump(c.route, req, unix.RTM_NEWLINK, decodeLink)
+	decode := decodeLink
+	if sysctls != nil {
+		decode = func(b []byte, l *snapshot.Link) bool {
+			ok := decodeLink(b, l)
+			if ok {
+				decodeDevconf(b, l.Name, sysctls)
+			}
+			return ok
+		}
+	}
+	links, err := dump(c.route, req, unix.RTM_NEWLINK, decode)
 	sortLinks(links)
 	return links, err
 }

@@ -109,6 +109,8 @@ func decodeFDB(b []byte, e *snapshot.FDBEntry) bool {
 			e.Via = nlwire.I32(a.Val)
 		case ndaMaster:
 			e.Master = nlwire.I32(a.Val)
+		case ndaSrcVNI:
+			e.SrcVNI = nlwire.U32(a.Val)
 		case ndaNHID:
 			e.NHID = nlwire.U32(a.Val)
 		case ndaFlagsExt:

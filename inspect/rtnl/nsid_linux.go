@@ -66,7 +66,7 @@ func (c *Conn) NSIDsIn(target int) ([]Translation, error) {
 // The kernel numbers a link's peer ([snapshot.Peer.NSID]) by the ids of the Conn's own namespace, not by those of the
 // namespace that the link is in; absent still means that the peer is beside the link.
 func (c *Conn) LinksIn(nsid int) ([]snapshot.Link, error) {
-	links, err := c.links(&nsid)
+	links, err := c.links(&nsid, nil)
 	if err == nil {
 		err = c.addrs(links, &nsid)
 	}

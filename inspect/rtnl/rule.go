@@ -62,7 +62,9 @@ func decodeRule(b []byte, r *snapshot.Rule) bool {
 				r.UIDRange = &snapshot.UIDRange{From: nlwire.U32(a.Val), To: nlwire.U32(a.Val[4:])}
 			}
 		case 21: // FRA_PROTOCOL
-			r.Protocol = nameOf(nlwire.U8(a.Val), &routeProtocols)
+			if p := nlwire.U8(a.Val); p != 0 {
+				r.Protocol = nameOf(p, &routeProtocols)
+			}
 		case 22: // FRA_IP_PROTO
 			r.IPProto = int(nlwire.U8(a.Val))
 		case 23: // FRA_SPORT_RANGE

@@ -22,16 +22,16 @@ var xfrmSeen struct {
 
 // xfrmPresent tells whether a NETLINK_XFRM socket can be opened without loading a module, which the kernel would do for
 // the asking. A family that is there has the kernel's own socket in /proc/net/netlink.
-func xfrmPresent() bool {
+func xfrmPresent() (bool, error) {
 	xfrmSeen.Lock()
 	defer xfrmSeen.Unlock()
 	if xfrmSeen.present || time.Since(xfrmSeen.looked) < time.Second {
-		return xfrmSeen.present
+		return xfrmSeen.present, nil
 	}
 	xfrmSeen.looked = time.Now()
 	b, err := os.ReadFile("/proc/thread-self/net/netlink")
 	if err != nil {
-		return false
+		return false, err
 	}
 	for line := range bytes.Lines(b) {
 		// sk, Eth (the family), Pid …
@@ -39,7 +39,7 @@ func xfrmPresent() bool {
 			xfrmSeen.present = true
 		}
 	}
-	return xfrmSeen.present
+	return xfrmSeen.present, nil
 }
 
 var xfrmFamily = string('0' + rune(unix.NETLINK_XFRM))

@@ -172,6 +172,8 @@ type FDBEntry struct {
 	VNI  *uint32 `json:"vni,omitempty"`
 	Port uint16  `json:"port,omitempty"`
 	Via  int     `json:"via,omitempty"`
+	// SrcVNI is the VNI that the entry belongs to, on a vxlan that carries many (external).
+	SrcVNI uint32 `json:"src_vni,omitempty"`
 	// VLAN is the 802.1q id on a VLAN filtering bridge, 0 for none.
 	VLAN int `json:"vlan,omitempty"`
 	// State: permanent, static (noarp), reachable, stale, or "" for a learnt one.
