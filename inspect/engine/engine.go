@@ -5,8 +5,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nscope/nscope/inspect/engine/cgroup"
+	"github.com/nscope/nscope/inspect/engine/containerd"
+	"github.com/nscope/nscope/inspect/engine/crio"
 	"github.com/nscope/nscope/inspect/engine/docker"
+	"github.com/nscope/nscope/inspect/engine/flannel"
 	"github.com/nscope/nscope/inspect/engine/internal/host"
+	"github.com/nscope/nscope/inspect/engine/podman"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -20,7 +25,7 @@ type Options struct {
 	Proc string
 	// Processes are all processes found, with pids as in Proc.
 	Processes []netns.Process
-	// Endpoints are the URLs of the engines to ask ("unix:///run/docker.sock", "tcp://127.0.0.1:2375"). Empty: every
+	// Endpoints are the URLs of the Docker and Podman engines to ask ("unix:///run/docker.sock", "tcp://127.0.0.1:2375"). Empty: every
 	// socket found, in the reader's own mount namespace and through /proc/<pid>/root of every engine, DOCKER_HOST, and
 	// Docker's contexts.
 	Endpoints []string
@@ -54,7 +59,11 @@ type Result struct {
 // families is every kind of engine. A container that two of them know is the first one's.
 func families(o *Options) []host.Family {
 	return []host.Family{
-		docker.Family{Asked: o.Endpoints, Named: docker.Named(o.Home, o.Getenv)},
+		docker.Family{Asked: o.Endpoints, Named: docker.Named(o.Home, o.Getenv), Podman: podman.Supplement},
+		podman.Family{NoAPI: len(o.Endpoints) > 0},
+		containerd.Family{},
+		crio.Family{},
+		cgroup.Family{},
 	}
 }
 
@@ -78,8 +87,15 @@ func Read(ctx context.Context, o Options) Result {
 	for i, e := range engines {
 		wg.Go(func() { answers[i] = e.Read(ctx, v) })
 	}
+	var subnets []snapshot.Flannel
+	var gaps []snapshot.Gap
+	wg.Go(func() { subnets, gaps = flannel.Read(ctx, v, o.Etcd) })
 	wg.Wait()
-	return join(v, answers)
+	r := join(v, answers)
+	r.Flannel = subnets
+	r.Gaps = append(r.Gaps, gaps...)
+	r.nameNodes()
+	return r
 }
 
 // daemons are the processes in whose mount namespaces engines have their files: the daemons, and what outlives them.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nscope/nscope/inspect/engine/internal/host"
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -24,6 +25,7 @@ func join(v *host.View, answers []host.Answer) Result {
 		}
 	}
 	kept := unique(answers)
+	nameBySwarm(kept)
 	slices.SortStableFunc(kept, func(a, b *host.Answer) int { return compare(v, a.Engine, b.Engine) })
 	name(v, kept)
 	slices.SortStableFunc(kept, func(a, b *host.Answer) int { return cmp.Compare(a.Engine.ID, b.Engine.ID) })
@@ -71,6 +73,7 @@ func unique(answers []host.Answer) []*host.Answer {
 		}
 	}
 	var kept []*host.Answer
+	met := map[string]bool{}
 	for i := range answers {
 		a := &answers[i]
 		if a.Engine == nil {
@@ -80,6 +83,14 @@ func unique(answers []host.Answer) []*host.Answer {
 		a.Workloads = slices.DeleteFunc(a.Workloads, func(w snapshot.Workload) bool { return best[workloadKey(&w)].answer != i })
 		if before > 0 && len(a.Workloads) == 0 {
 			continue
+		}
+		if a.Identity != "" {
+			// A copied disk brings two engines the same identity; these are not in the same place.
+			k := fmt.Sprintf("%s %s %s", a.Engine.Kind, a.Identity, a.Engine.Home)
+			if met[k] {
+				continue
+			}
+			met[k] = true
 		}
 		kept = append(kept, a)
 	}
@@ -114,7 +125,7 @@ func compare(v *host.View, a, b *snapshot.Engine) int {
 }
 
 // name gives every engine an id: its kind, "<kind>@<name>" for one that is nested or, where the host's own network namespace is
-// not known, for one of several; "<kind>#<n>" where that would not be unique or there is no name.
+// not known, for one of several; "#<n>" is added where that would not be unique, and where a nested one has no name.
 func name(v *host.View, sorted []*host.Answer) {
 	kinds := map[string]int{}
 	for _, a := range sorted {
@@ -130,9 +141,50 @@ func name(v *host.View, sorted []*host.Answer) {
 		} else if nested(v, e) && e.Name == "" {
 			e.ID = e.Kind + "#1"
 		}
-		for n := 2; used[e.ID]; n++ {
-			e.ID = fmt.Sprintf("%s#%d", e.Kind, n)
+		for base, n := strings.TrimSuffix(e.ID, "#1"), 2; used[e.ID]; n++ {
+			e.ID = fmt.Sprintf("%s#%d", base, n)
 		}
 		used[e.ID] = true
+	}
+}
+
+// nameBySwarm names engines that do not answer after what another one, a manager, calls their node.
+func nameBySwarm(kept []*host.Answer) {
+	names := map[string]string{}
+	for _, a := range kept {
+		if a.Engine.Swarm != nil {
+			for _, n := range a.Engine.Swarm.Nodes {
+				names[n.ID] = n.Name
+			}
+		}
+	}
+	for _, a := range kept {
+		if e := a.Engine; e.Name == "" && e.Swarm != nil {
+			e.Name = names[e.Swarm.NodeID]
+		}
+	}
+}
+
+// nameNodes names the nodes of flannel's leases after the swarm's nodes with the same address.
+func (r *Result) nameNodes() {
+	names := map[string]string{}
+	for _, e := range r.Engines {
+		if e.Swarm == nil {
+			continue
+		}
+		if e.Swarm.NodeAddr != "" && e.Name != "" {
+			names[e.Swarm.NodeAddr] = e.Name
+		}
+		for _, n := range e.Swarm.Nodes {
+			if n.Addr != "" {
+				names[n.Addr] = n.Name
+			}
+		}
+	}
+	for i := range r.Flannel {
+		for j := range r.Flannel[i].Leases {
+			l := &r.Flannel[i].Leases[j]
+			l.Node = names[l.PublicIP.String()]
+		}
 	}
 }

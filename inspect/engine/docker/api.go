@@ -39,6 +39,9 @@ func (e *NotHereError) Error() string {
 	return e.URL + ": none of its containers runs on this host, they are left out"
 }
 
+// ErrNotRunning says that there is a socket but no engine, and that connecting might start one.
+var ErrNotRunning = errors.New("no dockerd is running")
+
 // parallel is how many questions an engine is asked at a time. dockerd answers an inspect in a few milliseconds; more than
 // this only makes its own locks busier.
 const parallel = 8
@@ -123,6 +126,9 @@ func converse(ctx context.Context, endpoint, url string, dial func(context.Conte
 func (d *daemon) ask(ctx context.Context, v *host.View, e snapshot.Engine) (host.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.Timeout)
 	defer cancel()
+	if d.activated(v) {
+		return host.Answer{}, ErrNotRunning
+	}
 	c, err := d.open(ctx)
 	if err != nil {
 		return host.Answer{}, d.explain(ctx, v, err)
@@ -144,7 +150,46 @@ func (d *daemon) ask(ctx context.Context, v *host.View, e snapshot.Engine) (host
 		d.proc, e.PID, e.Home = p, p.PID, p.NetNS
 	}
 	r := &reading{conversation: c, d: d, v: v}
-	return r.read(ctx, e)
+	podman := c.isPodman(ctx)
+	if podman {
+		e.Kind = "podman"
+	}
+	a, err := r.read(ctx, e)
+	if err == nil && podman && d.supplement != nil && a.Networks != nil {
+		d.supplement(ctx, c.get, &a)
+	}
+	return a, err
+}
+
+// isPodman tells whether the engine is Podman, which says so in every answer of its Docker-compatible API.
+func (c *conversation) isPodman(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/_ping", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.Header.Get("Libpod-Api-Version") != ""
+}
+
+// get fetches JSON by a path that the client does not know.
+func (c *conversation) get(ctx context.Context, path string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(v)
 }
 
 // explain makes errors say what the user can make use of.
@@ -165,7 +210,7 @@ func needs(err error) string {
 		return "root or group docker"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "an engine that answers, or a longer --timeout"
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNotRunning):
 		return "a running engine"
 	}
 	return ""
@@ -189,7 +234,7 @@ func (r *reading) read(ctx context.Context, e snapshot.Engine) (host.Answer, err
 	}
 	in := &info.Info
 	e.Reachable, e.Name, e.Version, e.APIVersion = true, in.Name, in.ServerVersion, r.ClientVersion()
-	r.dataDir = in.DockerRootDir
+	r.dataDir, r.a.Identity = in.DockerRootDir, in.ID
 	list, err := r.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return host.Answer{}, r.d.explain(ctx, r.v, err)
@@ -208,7 +253,7 @@ func (r *reading) read(ctx context.Context, e snapshot.Engine) (host.Answer, err
 		r.taskServices()
 	}
 	if r.d.url != "" && !r.isHere() {
-		a := host.Answer{Engine: &e}
+		a := host.Answer{Engine: &e, Identity: in.ID}
 		a.Gap("a socket of an engine on this host", &NotHereError{URL: r.d.url})
 		return a, nil
 	}

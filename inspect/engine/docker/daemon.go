@@ -25,6 +25,9 @@ type daemon struct {
 	asked bool
 	// skip is set while others were named and it was not.
 	skip bool
+	// supplement asks more where the engine is Podman, apiOnly is set for one without Docker's files.
+	supplement Supplement
+	apiOnly    bool
 	// dataRoot and execRoot are "" where nothing tells them.
 	dataRoot, execRoot string
 }
@@ -97,6 +100,14 @@ func (d *daemon) home() *netns.Process {
 		return d.shims[0]
 	}
 	return nil
+}
+
+// activated tells whether connecting to the engine's sockets might start it: no process of it is there, and systemd, which may
+// listen in its place (docker.socket), is. Starting an engine changes the firewall, so it is not done for a look.
+func (d *daemon) activated(v *host.View) bool {
+	init := v.Table.Get(1)
+	return d.kind == "docker" && d.proc == nil && !d.asked && d.url == "" &&
+		init != nil && init.Comm == "systemd" && init.MntNS != 0 && init.MntNS == d.place.MntNS
 }
 
 // shimGroup is the shims of one containerd that are children of one engine's mount namespace.

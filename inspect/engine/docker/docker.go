@@ -3,10 +3,14 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/nscope/nscope/inspect/engine/internal/host"
+	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
@@ -16,6 +20,17 @@ type Family struct {
 	Asked []string
 	// Named are endpoints from the environment and from Docker's contexts: read if they are not among those found.
 	Named []string
+	// Podman adds what only Podman's own API tells, where an endpoint turns out to be Podman's.
+	Podman Supplement
+}
+
+// Supplement adds to what an engine that speaks Docker's API has answered, by asking it by another. Get fetches JSON from a path.
+type Supplement func(ctx context.Context, get func(ctx context.Context, path string, v any) error, a *host.Answer)
+
+// Socket returns an engine of another kind that speaks Docker's API at a socket of a place. It has no state files as
+// Docker has them: where nobody answers there is no engine, and unless that is because nobody listens, a gap.
+func Socket(kind string, place host.Place, socket string, proc *netns.Process, s Supplement) host.Engine {
+	return &daemon{kind: kind, place: place, sockets: []string{socket}, proc: proc, supplement: s, apiOnly: true}
 }
 
 // Find returns an engine for every dockerd, every socket at a usual place that belongs to none of them, every endpoint that
@@ -42,7 +57,7 @@ func (f Family) Find(v *host.View) []host.Engine {
 	}
 	var engines []host.Engine
 	for _, d := range find.all {
-		if !d.skip {
+		if d.supplement = f.Podman; !d.skip {
 			engines = append(engines, d)
 		}
 	}
@@ -178,8 +193,23 @@ func (d *daemon) Read(ctx context.Context, v *host.View) host.Answer {
 	if err == nil {
 		return a
 	}
+	if d.apiOnly {
+		return d.silent(e, err)
+	}
 	e.Error = err.Error()
 	return d.fromDisk(ctx, v, e, err)
+}
+
+// silent is the answer of an engine that has nothing but its API and does not answer.
+func (d *daemon) silent(e snapshot.Engine, err error) host.Answer {
+	var a host.Answer
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return a
+	}
+	e.Endpoint, e.Error = "unix://"+d.sockets[0], err.Error()
+	a.Engine = &e
+	a.Gap(needs(err), err)
+	return a
 }
 
 // nameless gives the engine a name where it did not tell one.

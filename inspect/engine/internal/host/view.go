@@ -25,6 +25,8 @@ type View struct {
 	Places []Place
 	// HostNS is the initial network namespace, "" where neither pid 1 nor a kernel thread tells it.
 	HostNS snapshot.NSID
+	// Homes are the network namespaces that engines' own processes live in.
+	Homes map[snapshot.NSID]bool
 	// Hostname asks for the host name in a process's UTS namespace; may be nil.
 	Hostname func(pid int) string
 
@@ -47,10 +49,15 @@ func NewView(proc string, processes []netns.Process) *View {
 	return v
 }
 
-// FindPlaces fills Places with the reader's own mount namespace, that of pid 1, and those of the given processes.
+// FindPlaces fills Places with the reader's own mount namespace, that of pid 1, and those of the given processes, which are
+// the engines'.
 func (v *View) FindPlaces(processes ...*netns.Process) {
 	own := mntNS(filepath.Join(v.Proc, "self/ns/mnt"))
 	v.Places = []Place{{MntNS: own}}
+	v.Homes = map[snapshot.NSID]bool{}
+	for _, p := range processes {
+		v.Homes[p.NetNS] = true
+	}
 	seen := map[uint64]bool{own: true}
 	if init := v.Table.Get(1); init != nil {
 		processes = append([]*netns.Process{init}, processes...)
@@ -151,7 +158,9 @@ type Engine interface {
 // is the Reader of a gap that is about the engine.
 type Answer struct {
 	// Engine is nil where there turned out to be none: nothing else counts then but the gaps.
-	Engine    *snapshot.Engine
+	Engine *snapshot.Engine
+	// Identity is what the engine calls itself, the same however it was reached; may be empty.
+	Identity  string
 	Workloads []snapshot.Workload
 	Networks  []snapshot.Network
 	Services  []snapshot.Service
