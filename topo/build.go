@@ -109,7 +109,7 @@ func (b *builder) finish() *Graph {
 	slices.SortFunc(g.Edges, compareEdges)
 	g.Edges = slices.CompactFunc(g.Edges, func(x, y Edge) bool { return compareEdges(x, y) == 0 })
 	g.ix = newIndex(g)
-	g.ix.raw = b.raw
+	g.ix.raw, g.ix.sources = b.raw, b.sources
 	return g
 }
 

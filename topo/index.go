@@ -2,6 +2,7 @@ package topo
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -11,7 +12,12 @@ type index struct {
 	nodes   map[string]*Node
 	out, in map[string][]*Edge
 	raw     map[string]raw
-	names   *names // made when first asked for
+	sources []*source
+
+	// Made when first asked for.
+	nameOnce, netOnce sync.Once
+	names             *names
+	byNet             map[string][]string
 }
 
 func newIndex(g *Graph) *index {

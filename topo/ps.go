@@ -58,7 +58,7 @@ func (g *Graph) PS() []PSRow {
 		n := &g.Nodes[i]
 		switch n.Kind {
 		case KindContainer:
-			if live(&snapshot.Workload{State: n.Attrs.State}) {
+			if liveState(n.Attrs.State) {
 				rows = append(rows, g.containerRow(n))
 			}
 		case KindNetns:

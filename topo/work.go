@@ -54,8 +54,10 @@ var sourceRank = map[string]int{"api": 1, "state": 2, "cgroup": 4}
 func rank(m map[string]int, k string) int { return cmp.Or(m[k], 5) }
 
 // live reports whether a workload has processes.
-func live(w *snapshot.Workload) bool {
-	switch w.State {
+func live(w *snapshot.Workload) bool { return liveState(w.State) }
+
+func liveState(state string) bool {
+	switch state {
 	case "exited", "created", "dead", "stopped", "removing", "configured":
 		return false
 	}
