@@ -189,6 +189,7 @@ type asker struct {
 	conn   *rtnl.Conn
 	failed bool
 	asked  map[snapshot.NSID]bool
+	self   bool // ask about the namespace itself too
 }
 
 func (a *asker) close() {
@@ -279,7 +280,7 @@ func (a *asker) ask(candidates []snapshot.NSID, k int) bool {
 		if i >= mostCandidates {
 			break
 		}
-		if cand == a.id || a.asked[cand] {
+		if cand == a.id && !a.self || a.asked[cand] {
 			continue
 		}
 		a.asked[cand] = true
@@ -298,6 +299,25 @@ func (a *asker) ask(candidates []snapshot.NSID, k int) bool {
 		}
 	}
 	return false
+}
+
+// resolveHidden resolves the nsids of a hidden namespace's links, which the kernel gives by the numbers of the namespace
+// that asked (rtnl.Conn.LinksIn), this one; it may itself be meant.
+func (a *asker) resolveHidden(ns *snapshot.Namespace) {
+	a.self = true
+	for i := range ns.Links {
+		l := &ns.Links[i]
+		if !crosses(l) {
+			continue
+		}
+		k := *l.Peer.NSID
+		if _, ok := a.w.ids[a.id][k]; !ok {
+			a.resolve(l, k)
+		}
+		if peer := a.w.ids[a.id][k]; peer != "" {
+			a.w.set(ns.ID, k, peer)
+		}
+	}
 }
 
 // alike returns the namespaces that may be the one with these links: those that share a link with it, by index, name
@@ -353,8 +373,8 @@ func (w *wiring) hide() {
 			continue
 		}
 		links, err := a.conn.LinksIn(r.nsid)
-		a.close()
 		if err != nil {
+			a.close()
 			// EINVAL: the nsid is gone, and with it the link that carried it.
 			if errors.Is(err, fs.ErrPermission) {
 				w.c.gaps = append(w.c.gaps, snapshot.Gap{Namespace: r.from, Reader: "nsids", Error: fmt.Sprintf("nsid %d of link %d: %v", r.nsid, r.index, err), Needs: "CAP_NET_ADMIN"})
@@ -374,16 +394,11 @@ func (w *wiring) hide() {
 		ns := &w.hidden[all[at].at]
 		ns.Holders = append(ns.Holders, holder)
 		w.set(r.from, r.nsid, ns.ID)
-		// The links there refer back to the namespaces that led to them.
-		for i := range ns.Links {
-			l := &ns.Links[i]
-			for j := range w.c.read[r.from].ns.Links {
-				o := &w.c.read[r.from].ns.Links[j]
-				if crosses(l) && crosses(o) && paired(l) && paired(o) && *o.Peer.NSID == r.nsid && o.Peer.Index == l.Index && l.Peer.Index == o.Index {
-					w.set(ns.ID, *l.Peer.NSID, r.from)
-				}
-			}
+		if len(ns.Holders) == 1 {
+			// Only where its links were read: seen from elsewhere they carry other numbers.
+			a.resolveHidden(ns)
 		}
+		a.close()
 	}
 	for _, ns := range w.hidden {
 		w.c.read[ns.ID] = &space{ns: &ns}

@@ -342,8 +342,10 @@ func (f *finder) mounts() {
 	var order []uint64
 	for _, p := range f.procs {
 		if p.MntNS == 0 {
+			// Not permitted, or gone since: only the former is a gap. Of a closed pid 1 see result.
 			if p.PID != 1 || f.pid1NS != "" {
-				f.deny("mounts", fs.ErrPermission)
+				_, err := os.Stat(f.proc + "/" + strconv.Itoa(p.PID) + "/ns/mnt")
+				f.deny("mounts", err)
 			}
 			continue
 		}
@@ -410,7 +412,7 @@ func (f *finder) descriptors(dir string, p Process) {
 		}
 		link := string(buf[:n])
 		if ino, ok := parseNSLink(link, "net"); ok {
-			if p.PID == f.selfPID {
+			if p.PID == f.selfPID && (snapshot.MakeNSID(f.nsfsDev, ino) == p.NetNS || isPin(fd)) {
 				continue
 			}
 			f.hold(snapshot.MakeNSID(f.nsfsDev, ino), snapshot.Holder{Kind: snapshot.HolderFD, PID: p.PID, FD: fd, Comm: p.Comm}, way{path: path})
@@ -433,6 +435,11 @@ func (f *finder) descriptors(dir string, p Process) {
 	}
 }
 
+func isPin(fd int) bool {
+	_, ok := pins.Load(fd)
+	return ok
+}
+
 func numericFDs(names []string) []int {
 	out := make([]int, 0, len(names))
 	for _, n := range names {
@@ -451,6 +458,8 @@ func (n *Namespace) Open() (*Handle, error) {
 	for _, w := range n.ways {
 		h, err := w.open(n.ID)
 		if err == nil {
+			h.pin = true
+			pins.Store(h.FD(), nil)
 			return h, nil
 		}
 		// What says most wins: "not permitted" before "changed" before "gone".

@@ -98,7 +98,7 @@ func nsidLess(a, b snapshot.NSID) bool {
 }
 
 // parseStat parses /proc/<pid>/stat: the command name may contain anything, also parentheses and spaces, so it ends at
-// the last one (proc(5)). kthread is PF_KTHREAD of the flags (linux/sched.h).
+// the last one (proc(5)). A zombie holds no namespace any more: it is not ok. kthread is PF_KTHREAD of the flags (linux/sched.h).
 func parseStat(b string) (comm string, ppid int, kthread bool, ok bool) {
 	open, end := strings.IndexByte(b, '('), strings.LastIndexByte(b, ')')
 	if open < 0 || end < open || end+2 > len(b) {
@@ -106,7 +106,7 @@ func parseStat(b string) (comm string, ppid int, kthread bool, ok bool) {
 	}
 	comm = b[open+1 : end]
 	f := strings.Fields(b[end+1:])
-	if len(f) < 7 {
+	if len(f) < 7 || f[0] == "Z" || f[0] == "X" {
 		return "", 0, false, false
 	}
 	ppid, err := strconv.Atoi(f[1])

@@ -17,6 +17,7 @@ func TestParseStat(t *testing.T) {
 		{"2 (kthreadd) S 0 0 0 0 -1 2129984 0", "kthreadd", 0, true, true},
 		{"9 (a) b) (c) R 1 9 9 0 -1 4194560 1", "a) b) (c", 1, false, true},
 		{"9 (new\nline) R 1 9 9 0 -1 4194560 1", "new\nline", 1, false, true},
+		{"9 (dead) Z 1 9 9 0 -1 4194560 1", "", 0, false, false},
 		{"", "", 0, false, false},
 		{"9 (x", "", 0, false, false},
 		{"9 (x) R 1", "", 0, false, false},

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
 
 	vns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -16,9 +17,13 @@ import (
 // Handle is an open network namespace. While it is open the namespace cannot vanish. It is safe for concurrent use
 // until it is closed.
 type Handle struct {
-	ns vns.NsHandle
-	id snapshot.NSID
+	ns  vns.NsHandle
+	id  snapshot.NSID
+	pin bool
 }
+
+// pins are the descriptors that enumeration itself opened: they are no holders that anybody wants to hear of.
+var pins sync.Map
 
 // ID is the identity of the namespace.
 func (h *Handle) ID() snapshot.NSID { return h.id }
@@ -27,7 +32,12 @@ func (h *Handle) ID() snapshot.NSID { return h.id }
 func (h *Handle) FD() int { return int(h.ns) }
 
 // Close closes the descriptor.
-func (h *Handle) Close() error { return h.ns.Close() }
+func (h *Handle) Close() error {
+	if h.pin {
+		pins.Delete(int(h.ns))
+	}
+	return h.ns.Close()
+}
 
 // OpenPath opens the namespace at a path: a bind mount, /proc/<pid>/ns/net, /proc/<pid>/fd/<n>. Where want is not empty
 // the namespace must be that one: mounts can be over-mounted and pids reused. The error is an [OpError] that wraps

@@ -288,7 +288,7 @@ func TestFindEveryHolder(t *testing.T) {
 		h := nettest.New(t)
 		cmd := nettest.Start(t, h, "sleep", "60")
 		got := strings.Join(holders(t, find(t), h.ID()), ",")
-		if want := fmt.Sprintf("proc %d", cmd.Process.Pid); got != want {
+		if want := fmt.Sprintf("proc %d,fd %d", cmd.Process.Pid, os.Getpid()); got != want {
 			t.Errorf("holders %s, want %s", got, want)
 		}
 	})

@@ -21,3 +21,12 @@ func OpenPath(string, snapshot.NSID) (*Handle, error) { return nil, ErrUnsupport
 
 // Hostname fails with [ErrUnsupported].
 func Hostname(string, int) (string, error) { return "", ErrUnsupported }
+
+// Self fails with [ErrUnsupported].
+func Self() (*Handle, error) { return nil, ErrUnsupported }
+
+// Exec fails with [ErrUnsupported].
+func Exec(*Handle, []string, ExecOptions) error { return ErrUnsupported }
+
+// InContainer is false: there are no Linux containers here.
+func InContainer(string) bool { return false }
