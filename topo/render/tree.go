@@ -161,29 +161,32 @@ const (
 )
 
 // fold shortens a group, and says how many are left out and how to see them.
-func (t *tree) fold(rows []*row, limit, keep int, hint string) []*row {
+func (t *tree) fold(rows []*row, limit, keep int, group *topo.Node) []*row {
 	if t.o.Full || len(rows) <= limit {
 		return rows
 	}
 	kept := append([]*row(nil), rows[:keep]...)
 	s := fmt.Sprintf("%s %d more", t.g.dots, len(rows)-keep)
-	if hint != "" {
-		s += " (nscope topo " + hint + ")"
+	if group != nil {
+		if target := t.target(group); target != "" {
+			s += " (nscope topo " + target + ")"
+		}
 	}
 	more := text(span{s, dim})
 	more.class = rows[len(rows)-1].class
 	return append(kept, more)
 }
 
-// hint is a TARGET for a command line: none where a name would need quoting.
-func hint(kind, name string) string {
-	for _, r := range name {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.:@-", r) {
+// target is how to name a node on a command line: none where a shell would need quotes.
+func (t *tree) target(n *topo.Node) string {
+	form := map[topo.Kind]string{topo.KindNetwork: "net:", topo.KindLink: "if:"}[n.Kind] + n.Name
+	if m, err := t.index.g.Resolve(form); err != nil || m != n {
+		form = t.index.g.TargetOf(n)
+	}
+	for _, r := range form {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.:/@-", r) {
 			return ""
 		}
 	}
-	if name == "" {
-		return ""
-	}
-	return kind + ":" + name
+	return form
 }

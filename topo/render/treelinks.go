@@ -38,7 +38,6 @@ func (t *tree) linkRow(l *topo.Node) *row {
 	if isBridge(l) {
 		class = classBridge
 	}
-	var target string
 	for i, nw := range t.networks[l.ID] {
 		word := " " + t.g.dot + " network "
 		if i > 0 {
@@ -51,22 +50,22 @@ func (t *tree) linkRow(l *topo.Node) *row {
 		if nw.Attrs.Internal {
 			spans = append(spans, span{" " + t.g.dot + " internal", plain})
 		}
-		target = hint("net", nw.Name)
 	}
 	if w := stateWord(l); w != "" {
 		spans = append(spans, span{" " + t.g.dot + " ", plain}, span{t.o.clean(w), red})
 	}
-	if ns := t.netnsOf[l.ID]; ns != nil && ns.Attrs.Role == topo.RoleOverlay {
-		target = hint("net", ns.Attrs.Network)
+	group := l
+	if nws := t.carried(l); len(nws) == 1 {
+		group = nws[0]
 	}
 	r := text(spans...)
 	r.class, r.name = class, lastIf(!isNIC(l) && class == classUplink || l.Name == "docker_gwbridge")+sort
-	r.kids = append(tunnels, t.below(l, cmp.Or(target, hint("if", l.Name)))...)
+	r.kids = append(tunnels, t.below(l, group)...)
 	return r
 }
 
-// below returns the rows of a link's ports and children.
-func (t *tree) below(l *topo.Node, target string) []*row {
+// below returns the rows of a link's ports and children; group is what to look at to see all of them.
+func (t *tree) below(l, group *topo.Node) []*row {
 	var rows []*row
 	for _, p := range t.ports[l.ID] {
 		if !t.shown[p.ID] {
@@ -83,7 +82,7 @@ func (t *tree) below(l *topo.Node, target string) []*row {
 			rows = append(rows, t.memberRow(c.Attrs.Type, c, ns))
 		}
 	}
-	return t.foldMembers(sortRows(rows), target)
+	return t.foldMembers(sortRows(rows), group)
 }
 
 // pairRow is the row of one end of a pair.
@@ -194,5 +193,5 @@ func (t *tree) tunnels(l *topo.Node, facts []string) ([]*row, []string) {
 		r.class, r.name = classMember, s
 		rows = append(rows, r)
 	}
-	return t.foldMembers(sortRows(rows), hint("if", l.Name)), facts
+	return t.foldMembers(sortRows(rows), l), facts
 }

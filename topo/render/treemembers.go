@@ -120,7 +120,7 @@ func (t *tree) inside(ns *topo.Node) []*row {
 			links = append(links, t.linkRow(l))
 		}
 	}
-	return append(rows, t.foldBridges(t.foldMembers(sortRows(links), ""))...)
+	return append(rows, t.foldBridges(t.foldMembers(sortRows(links), nil))...)
 }
 
 // tenants returns the containers of a namespace that its row does not name.
@@ -144,7 +144,7 @@ func (t *tree) tenants(ns *topo.Node) []*row {
 		r.class, r.name = classMember, c.Name
 		rows = append(rows, r)
 	}
-	return t.foldMembers(rows, "")
+	return t.foldMembers(rows, nil)
 }
 
 // balanced returns the rows of the services whose virtual addresses a namespace holds.
@@ -162,5 +162,5 @@ func (t *tree) balanced(ns *topo.Node) []*row {
 		r.class, r.name = classMember, svc.Name+e.Attrs.Address
 		rows = append(rows, r)
 	}
-	return t.foldMembers(sortRows(rows), "")
+	return t.foldMembers(sortRows(rows), nil)
 }

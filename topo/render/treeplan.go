@@ -105,8 +105,9 @@ func sortRows(rows []*row) []*row {
 	return rows
 }
 
-// foldClasses folds the members and the references of sorted rows as one group, and leaves what is before and after.
-func (t *tree) foldMembers(rows []*row, hint string) []*row {
+// foldMembers folds the members and the references of sorted rows as one group, and leaves what is before and after. Group
+// is what shows all of them when it is looked at alone, nil for nothing.
+func (t *tree) foldMembers(rows []*row, group *topo.Node) []*row {
 	from, to := len(rows), len(rows)
 	for i, r := range rows {
 		if from == len(rows) && r.class >= classMember {
@@ -121,6 +122,6 @@ func (t *tree) foldMembers(rows []*row, hint string) []*row {
 		return rows
 	}
 	r := append([]*row(nil), rows[:from]...)
-	r = append(r, t.fold(rows[from:to], foldMembers, keepMembers, hint)...)
+	r = append(r, t.fold(rows[from:to], foldMembers, keepMembers, group)...)
 	return append(r, rows[to:]...)
 }

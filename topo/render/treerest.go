@@ -37,7 +37,7 @@ func (t *tree) leftovers(s *section) []*row {
 			unread = append(unread, r)
 		}
 	}
-	rows = t.foldMembers(sortRows(rows), "")
+	rows = t.foldMembers(sortRows(rows), nil)
 	rows = append(rows, t.group("no network", "loopback only", alone)...)
 	return append(rows, t.group("not read", "their links are not known", unread)...)
 }
@@ -49,7 +49,7 @@ func (t *tree) group(title, what string, rows []*row) []*row {
 	}
 	r := text(span{title, bold}, span{"  " + what, dim})
 	r.class = classGroup
-	r.kids = t.foldMembers(sortRows(rows), "")
+	r.kids = t.foldMembers(sortRows(rows), nil)
 	return []*row{r}
 }
 

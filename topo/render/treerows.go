@@ -123,11 +123,7 @@ func (t *tree) netnsRows(ns *topo.Node) []*row {
 			}
 		}
 	}
-	target := ""
-	if isHome(ns) {
-		target = "host"
-	}
-	rows = t.foldMembers(sortRows(rows), target)
+	rows = t.foldMembers(sortRows(rows), ns)
 	return t.foldBridges(rows)
 }
 
@@ -151,7 +147,7 @@ func (t *tree) foldBridges(rows []*row) []*row {
 		to++
 	}
 	r := append([]*row(nil), rows[:from]...)
-	r = append(r, t.fold(rows[from:to], foldNetworks, keepNetworks, "")...)
+	r = append(r, t.fold(rows[from:to], foldNetworks, keepNetworks, nil)...)
 	return append(r, rows[to:]...)
 }
 
@@ -165,7 +161,7 @@ func (t *tree) switches(s *section) []*row {
 		t.placed[n.ID] = true
 		rows = append(rows, t.switchRow(n))
 	}
-	return t.fold(sortRows(rows), foldNetworks, keepNetworks, "")
+	return t.fold(sortRows(rows), foldNetworks, keepNetworks, nil)
 }
 
 func (t *tree) switchRow(n *topo.Node) *row {
@@ -259,7 +255,7 @@ func (t *tree) services() *row {
 		return nil
 	}
 	r := text(span{"services", strong})
-	r.kids = t.foldMembers(sortRows(rows), "")
+	r.kids = t.foldMembers(sortRows(rows), nil)
 	return r
 }
 
