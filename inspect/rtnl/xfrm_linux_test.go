@@ -31,6 +31,8 @@ ip xfrm state add src fd00::1 dst fd00::2 proto esp spi 0x1003 reqid 6 mode tunn
 			states++
 		}
 	}
+	ns.ip("xfrm state allocspi src 192.0.2.1 dst 192.0.2.2 proto esp mode tunnel reqid 7 min 100 max 100") // every kernel takes this
+	states++
 	got := ns.read().Xfrm
 	for i := range got.Policies {
 		if got.Policies[i].Index == 0 {
@@ -57,6 +59,8 @@ ip xfrm state add src fd00::1 dst fd00::2 proto esp spi 0x1003 reqid 6 mode tunn
 		t.Fatalf("%d states, made %d", len(got.States), states)
 	}
 	wantStates := map[uint32]snapshot.XfrmState{
+		100: {Src: a("192.0.2.1"), Dst: a("192.0.2.2"), Proto: "esp", SPI: 100, ReqID: 7, Mode: "tunnel",
+			SelSrc: p("192.0.2.1/32"), SelDst: p("192.0.2.2/32")},
 		0x1001: {Src: a("192.0.2.1"), Dst: a("192.0.2.2"), Proto: "esp", SPI: 0x1001, ReqID: 13681891, Mode: "transport", AEAD: "rfc4106(gcm(aes))",
 			Mark: 0xd0c4e3, MarkMsk: 0xffffff, SelSrc: p("0.0.0.0/0"), SelDst: p("0.0.0.0/0"), Replay: 32},
 		0x1002: {Src: a("192.0.2.1"), Dst: a("192.0.2.2"), Proto: "esp", SPI: 0x1002, ReqID: 5, Mode: "tunnel", Auth: "hmac(sha1)", Crypt: "cbc(aes)",
