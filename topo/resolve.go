@@ -187,7 +187,7 @@ func (g *Graph) forms(n *Node) []string {
 		if n.Attrs.Role == RoleHost {
 			return []string{"host", n.Host, n.Host + "/host", "netns:" + shortOf(n)}
 		}
-		if len(g.In(n.ID, EdgeRunsIn)) > 0 {
+		if n.Attrs.Role == RoleContainer && len(g.In(n.ID, EdgeRunsIn)) > 0 {
 			return []string{"netns:" + shortOf(n), n.Host + "/netns:" + shortOf(n)} // the bare name is its container's
 		}
 		if name == shortOf(n) {
@@ -228,7 +228,7 @@ func (g *Graph) Targets() []string {
 				continue // every container has an eth0
 			}
 		case KindNetns:
-			if len(g.In(n.ID, EdgeRunsIn)) > 0 {
+			if n.Attrs.Role == RoleContainer && len(g.In(n.ID, EdgeRunsIn)) > 0 {
 				continue // the container is the better name
 			}
 		case KindContainer:
@@ -305,4 +305,27 @@ func distance(a, b string) int {
 		}
 	}
 	return d[len(a)][len(b)]
+}
+
+// Explicit is a target that names a node by its id: longer than [Graph.TargetOf]'s, but it needs no graph to make.
+func Explicit(n *Node) string {
+	at := ""
+	if n.Host != "" {
+		at = n.Host + "/"
+	}
+	switch n.Kind {
+	case KindContainer:
+		return "container:" + shortID(n.Attrs.ContainerID)
+	case KindNetwork:
+		return at + "net:" + shortID(n.Attrs.NetworkID)
+	case KindService:
+		return "service:" + n.Attrs.ServiceID
+	case KindVTEP:
+		return n.ID
+	case KindNetns:
+		return at + "netns:" + shortOf(n)
+	case KindLink:
+		return at + "if:netns:" + n.Attrs.Netns[strings.LastIndexByte(n.Attrs.Netns, ':')+1:] + "/" + n.Name
+	}
+	return n.ID
 }
