@@ -1,0 +1,162 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// snapshots reads the snapshots that --from names, or else the live host.
+func (a *app) snapshots(ctx context.Context, opts ...inspect.Option) ([]*snapshot.Snapshot, error) {
+	if len(a.from) > 0 {
+		var out []*snapshot.Snapshot
+		for _, path := range a.from {
+			s, err := snapshot.Load(path)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read the snapshot %w", err)
+			}
+			out = append(out, s)
+		}
+		return out, nil
+	}
+	p := a.progress("reading namespaces")
+	defer p.end()
+	base := []inspect.Option{
+		inspect.WithProc(a.proc), inspect.WithTimeout(a.timeout), inspect.WithTool("nscope " + Version()),
+		inspect.WithEtcd(a.etcd...), inspect.WithProgress(p.update),
+	}
+	if len(a.engines) > 0 {
+		base = append(base, inspect.WithEndpoints(a.engines...))
+	}
+	if a.noEngine {
+		base = append(base, inspect.WithoutEngines())
+	}
+	s, err := inspect.Collect(ctx, append(base, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	return []*snapshot.Snapshot{s}, nil
+}
+
+// graph reads and builds. For the target "self" nothing but nscope's own namespace is read, so that no capability is needed.
+func (a *app) graph(ctx context.Context, target string, opts ...inspect.Option) (*topo.Graph, error) {
+	if target == "self" {
+		opts = append(opts, inspect.SelfOnly())
+	}
+	snaps, err := a.snapshots(ctx, opts...)
+	if err != nil {
+		return nil, err
+	}
+	g := topo.Build(snaps...)
+	a.tellGaps(g)
+	if target != "self" {
+		a.tellElsewhere(snaps)
+	}
+	return g, nil
+}
+
+// tellElsewhere says so when nscope does not run in the host's namespace: what it shows is right, but "here" is not the host.
+func (a *app) tellElsewhere(snaps []*snapshot.Snapshot) {
+	if len(a.from) > 0 || len(snaps) != 1 {
+		return
+	}
+	h := snaps[0].Host
+	switch {
+	case h.InitNS == "":
+		fmt.Fprintln(a.err, "nscope: note: which network namespace is the host's could not be told: pid 1 and the kernel's threads are out of sight (run the image with --pid=host)")
+	case h.InitNS != h.SelfNS:
+		fmt.Fprintf(a.err, "nscope: note: nscope itself runs in netns %s, not in the host's, %s\n", h.SelfNS.Short(), h.InitNS.Short())
+	}
+}
+
+// mostGaps is how many kinds of gaps are told without -v.
+const mostGaps = 6
+
+// tellGaps says what could not be read, one line for each kind.
+func (a *app) tellGaps(g *topo.Graph) {
+	type kind struct{ reader, err, needs string }
+	type tally struct {
+		kind
+		spaces []string
+		n      int
+	}
+	var all []*tally
+	byKind := map[kind]*tally{}
+	for _, gap := range g.Gaps {
+		k := kind{gap.Reader, gap.Error, gap.Needs}
+		t := byKind[k]
+		if t == nil {
+			t = &tally{kind: k}
+			byKind[k] = t
+			all = append(all, t)
+		}
+		t.n++
+		if id := gap.Namespace.Short(); gap.Namespace != "" && !slices.Contains(t.spaces, id) {
+			t.spaces = append(t.spaces, id)
+		}
+	}
+	for i, t := range all {
+		if i == mostGaps && !a.verbose {
+			fmt.Fprintf(a.err, "nscope: gap: and %d more kinds (-v tells all)\n", len(all)-i)
+			return
+		}
+		var b strings.Builder
+		b.WriteString(t.reader)
+		switch {
+		case len(t.spaces) == 1:
+			fmt.Fprintf(&b, " of netns %s", t.spaces[0])
+		case len(t.spaces) > 1 && a.verbose:
+			fmt.Fprintf(&b, " of netns %s", strings.Join(t.spaces, ", "))
+		case len(t.spaces) > 1:
+			fmt.Fprintf(&b, " of %d namespaces", len(t.spaces))
+		case t.n > 1:
+			fmt.Fprintf(&b, " (%d times)", t.n)
+		}
+		fmt.Fprintf(&b, ": %s", t.err)
+		if t.needs != "" && !strings.Contains(t.err, t.needs) {
+			fmt.Fprintf(&b, " (needs %s)", t.needs)
+		}
+		fmt.Fprintf(a.err, "nscope: gap: %s\n", oneLine(b.String()))
+	}
+}
+
+// progress shows a line on a terminal's standard error when something takes long.
+type progress struct {
+	a     *app
+	what  string
+	mu    sync.Mutex
+	start time.Time
+	last  time.Time
+	shown bool
+}
+
+func (a *app) progress(what string) *progress {
+	return &progress{a: a, what: what, start: time.Now()}
+}
+
+func (p *progress) update(done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.start) < 300*time.Millisecond || now.Sub(p.last) < 100*time.Millisecond || !p.a.isTerminal(p.a.err) {
+		return
+	}
+	p.last, p.shown = now, true
+	fmt.Fprintf(p.a.err, "\r%s %d/%d", p.what, done, total)
+}
+
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shown {
+		fmt.Fprint(p.a.err, "\r\x1b[K")
+		p.shown = false
+	}
+}

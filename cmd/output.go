@@ -1,0 +1,104 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/term"
+
+	"github.com/nscope/nscope/topo/render"
+)
+
+// outputFlag adds -o with the formats that a command has; the first is the default.
+func (a *app) outputFlag(c *cobra.Command, formats ...string) {
+	c.Flags().StringVarP(&a.output, "output", "o", formats[0], "format: "+strings.Join(formats, "|"))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	before := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if !slices.Contains(formats, a.output) {
+			return usagef("no output format %q: %s has %s", a.output, c.CommandPath(), strings.Join(formats, ", "))
+		}
+		if before != nil {
+			return before(c, args)
+		}
+		return nil
+	}
+}
+
+// print writes v in one of the formats that are data; ok is false for the others.
+func (a *app) print(v any) (ok bool, err error) {
+	switch a.output {
+	case "json":
+		return true, writeJSON(a.out, v)
+	case "yaml":
+		return true, writeYAML(a.out, v)
+	}
+	return false, nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// writeYAML writes v with the names and the order that its JSON form has: JSON is YAML, so it is read as such and only
+// its style changed.
+func writeYAML(w io.Writer, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	blockStyle(&n)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&n); err != nil {
+		return err
+	}
+	_, err = w.Write(out.Bytes())
+	return err
+}
+
+func blockStyle(n *yaml.Node) {
+	// A string keeps its quotes: yes, 1e3 and 0x10 must stay strings.
+	if n.Kind != yaml.ScalarNode {
+		n.Style = 0
+		if len(n.Content) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+	}
+	for _, c := range n.Content {
+		blockStyle(c)
+	}
+}
+
+// renderOptions are those of the terminal that out is, or of a pipe: 80 columns, no colour.
+func (a *app) renderOptions() render.Options {
+	o := render.Options{Width: 80}
+	f, ok := a.out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return o
+	}
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w >= 20 {
+		o.Width = w
+	}
+	o.Color = !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return o
+}
+
+func (a *app) isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,157 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what the commands share: the streams and the flags that every command has.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+
+	from     []string
+	proc     string
+	engines  []string
+	noEngine bool
+	etcd     []string
+	timeout  time.Duration
+	noColor  bool
+	verbose  bool
+	output   string
+}
+
+// Main runs nscope with the given arguments (the program's name first) and returns the exit code.
+func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: in, out: out, err: errw}
+	name, rest, done := plugin(args, out)
+	if done {
+		return exitOK
+	}
+	root := newRoot(a, name)
+	root.SetArgs(rest)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errw)
+	return report(errw, root.ExecuteContext(ctx))
+}
+
+// plugin tells how nscope was called: by its own name, as `docker nscope` or as `kubectl nscope`. Docker calls a plugin
+// with its own name as first argument, and asks it beforehand who it is (docs.docker.com, CLI plugin protocol 0.1.0).
+func plugin(args []string, out io.Writer) (name string, rest []string, done bool) {
+	rest = args[1:]
+	switch strings.TrimSuffix(filepath.Base(args[0]), ".exe") {
+	case "docker-nscope":
+		if len(rest) == 1 && rest[0] == "docker-cli-plugin-metadata" {
+			fmt.Fprintf(out, `{"SchemaVersion":"0.1.0","Vendor":"nscope","Version":%q,"ShortDescription":"See the network namespaces of this host and how they are wired"}`+"\n", Version())
+			return "", nil, true
+		}
+		for i, a := range rest {
+			if a == "nscope" {
+				rest = append(append([]string{}, rest[:i]...), rest[i+1:]...)
+				break
+			}
+		}
+		return "docker nscope", rest, false
+	case "kubectl-nscope":
+		return "kubectl nscope", rest, false
+	}
+	return "nscope", rest, false
+}
+
+func newRoot(a *app, name string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nscope",
+		Short: "See the network namespaces of a container host and how they are wired together",
+		Long: `nscope shows every network namespace of a Linux container host, who holds it, how
+bridges, veth pairs, overlays and macvlans tie them together, and which container
+is behind what. It needs no agent and no tools inside the containers, and works
+when the container engine is down, from a file, and on another host's snapshot.
+
+TARGET is a name or unique prefix, or explicit: container:web, netns:4026532184,
+pid:1234, net:backend, service:web, if:veth1a2b, path:/run/netns/x, host, self.`,
+		Example: `  nscope ps                     containers, where they are, and their wires
+  nscope topo                   the whole host as a tree
+  nscope find veth1a2b          which container is behind it
+  nscope exec web -- ss -tln    this host's ss in that container's namespace
+  nscope snapshot web1.json.zst everything, to a file; then: nscope --from web1.json.zst ps`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w\nsee: %s --help", err, c.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringArrayVar(&a.from, "from", nil, "read this snapshot instead of the live host; repeat for several hosts, - is stdin")
+	f.StringVar(&a.proc, "proc", "/proc", "where the host's /proc is mounted")
+	f.StringArrayVar(&a.engines, "engine", nil, "ask the engine at this URL (unix:///run/docker.sock); default: every one found")
+	f.BoolVar(&a.noEngine, "no-engine", false, "ask no engine and read none's files: the kernel's facts alone")
+	f.StringArrayVar(&a.etcd, "etcd", nil, "read flannel's leases from this etcd (http://10.0.0.5:2379)")
+	f.DurationVar(&a.timeout, "timeout", time.Second, "how long one engine may take")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR in the environment)")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "say every gap, and what was done")
+	_ = root.RegisterFlagCompletionFunc("from", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt
+	})
+	root.AddCommand(
+		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newSnapshot(a),
+		newVersion(a), newMan(a),
+	)
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	return root
+}
+
+func unknownCommand(c *cobra.Command, name string) error {
+	msg := fmt.Sprintf("unknown command %q", name)
+	if near := c.SuggestionsFor(name); len(near) > 0 {
+		msg += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s\nsee: nscope --help", msg)
+}
+
+// noArgs, oneArg and maxOneArg are cobra's, as usage errors.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, got %q\nsee: %s --help", c.CommandPath(), args[0], c.CommandPath())
+	}
+	return nil
+}
+
+func oneArg(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes one %s, got %d arguments\nsee: %s --help", c.CommandPath(), what, len(args), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func atMostOneArg(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("%s takes at most one %s, got %d arguments\nsee: %s --help", c.CommandPath(), what, len(args), c.CommandPath())
+		}
+		return nil
+	}
+}

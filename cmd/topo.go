@@ -1,0 +1,73 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/topo/render"
+)
+
+func newTopo(a *app) *cobra.Command {
+	var ascii, full bool
+	c := &cobra.Command{
+		Use:   "topo [TARGET]",
+		Short: "Show how everything is wired, as a tree or a picture",
+		Long: `Show how NICs, bridges, overlays, veth pairs, macvlans, namespaces and containers
+are wired together; with TARGET only what belongs to it. Large groups are folded
+and counted: name one as TARGET, or use --full. A relation that only an engine
+claims and the kernel does not prove is marked so.`,
+		Example: `  nscope topo
+  nscope topo net:backend
+  nscope topo -o html > host.html
+  nscope topo -o svg web > web.svg
+  nscope --from web1.json.zst --from web2.json.zst topo`,
+		Args: atMostOneArg("TARGET"),
+		RunE: func(c *cobra.Command, args []string) error {
+			target := ""
+			if len(args) == 1 {
+				target = args[0]
+			}
+			g, err := a.graph(c.Context(), target, inspect.WithDepth(inspect.Topology))
+			if err != nil {
+				return err
+			}
+			if target != "" {
+				n, err := g.Resolve(target)
+				if err != nil {
+					return err
+				}
+				g = g.Sub(n.ID)
+			}
+			o := a.renderOptions()
+			o.ASCII, o.Full = ascii, full || target != ""
+			switch a.output {
+			case "json":
+				return render.JSON(a.out, g)
+			case "yaml":
+				return writeYAML(a.out, g)
+			case "name":
+				for i := range g.Nodes {
+					fmt.Fprintln(a.out, g.Nodes[i].ID)
+				}
+				return nil
+			case "dot":
+				return render.Dot(a.out, g)
+			case "mermaid":
+				return render.Mermaid(a.out, g)
+			case "svg":
+				return render.SVG(a.out, g, o)
+			case "html":
+				return render.HTML(a.out, g, o)
+			}
+			o.Wide = a.output == "wide"
+			return render.Tree(a.out, g, o)
+		},
+		ValidArgsFunction: a.completeTarget,
+	}
+	a.outputFlag(c, "tree", "table", "wide", "dot", "mermaid", "svg", "html", "json", "yaml", "name")
+	c.Flags().BoolVar(&ascii, "ascii", false, "draw with ASCII only")
+	c.Flags().BoolVar(&full, "full", false, "do not fold large groups")
+	return c
+}
