@@ -57,27 +57,37 @@ func Open() (*Conn, error) {
 		if err == nil && !t.has(has) {
 			continue
 		}
-		if mayAsk(t.module) {
-			c.ask = append(c.ask, t)
-			continue
-		}
-		f, err := os.Open(procNet + t.file)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // no IPv6
-		}
-		if err != nil {
+		if err := c.add(t); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("open sockets: %w", err)
-		}
-		c.text = append(c.text, textFile{t, f})
-	}
-	if len(c.ask) > 0 {
-		if c.sock, err = nlwire.Open(unix.NETLINK_SOCK_DIAG); err != nil {
-			c.Close()
-			return nil, fmt.Errorf("open sock_diag: %w", err)
+			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// add chooses how a table is read, and opens what that takes while the thread is in the namespace.
+func (c *Conn) add(t *table) error {
+	if mayAsk(t.module) {
+		if c.sock == nil {
+			var err error
+			if c.sock, err = nlwire.Open(unix.NETLINK_SOCK_DIAG); err != nil {
+				return fmt.Errorf("open sock_diag: %w", err)
+			}
+		}
+		if answers(c.sock, t) {
+			c.ask = append(c.ask, t)
+			return nil
+		}
+	}
+	f, err := os.Open(procNet + t.file)
+	switch {
+	case errors.Is(err, os.ErrNotExist): // no IPv6
+		return nil
+	case err != nil:
+		return fmt.Errorf("open sockets: %w", err)
+	}
+	c.text = append(c.text, textFile{t, f})
+	return nil
 }
 
 // countSockets tells which tables have something of this thread's namespace.
@@ -121,7 +131,8 @@ func (c *Conn) Close() error {
 // Read lists the namespace's sockets, at most limit of them (0 or less: no limit), sorted by protocol, local and remote
 // address, never nil; truncated tells that there were more. Listening and unconnected ones are kept before all others,
 // because they are what a published port or a resolver needs. Inode is set, PID and Comm are left to who knows the
-// processes. A socket's mark is told to CAP_NET_ADMIN alone.
+// processes. A socket's mark is told to CAP_NET_ADMIN alone. The kernel does not count half-open connections (syn-recv): in
+// a namespace whose every TCP socket is of the other IP version they are not seen.
 //
 // With an error it returns what could be read.
 func (c *Conn) Read(limit int) (socks []snapshot.Socket, truncated bool, err error) {
@@ -173,7 +184,7 @@ func (c *Conn) dump(t *table, l *list) error {
 	before := *l
 	for try := 1; ; try++ {
 		var s snapshot.Socket
-		req := nlwire.NewRequest(sockDiagByFamily, unix.NLM_F_DUMP, request(t.family, t.number))
+		req := nlwire.NewRequest(sockDiagByFamily, unix.NLM_F_DUMP, request(t.family, t.number, allStates))
 		err := c.sock.Do(req, func(m nlwire.Message) {
 			if m.Type == sockDiagByFamily && decode(m.Data, t.proto, &s) {
 				l.add(&s)
@@ -182,8 +193,6 @@ func (c *Conn) dump(t *table, l *list) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL) && t.proto == "raw":
-			return nil // a kernel without this table, or one whose sock_diag has no raw sockets (before 4.10)
 		case errors.Is(err, nlwire.ErrInterrupted) && try < maxTries && !l.truncated:
 			*l = before
 			l.socks = l.socks[:len(before.socks)]

@@ -44,11 +44,11 @@ func stateName(s uint8) string {
 	return strconv.Itoa(int(s))
 }
 
-// request makes the header of a dump: every state, with memory figures (for the drops).
-func request(family, proto uint8) []byte {
+// request makes the header of a dump of these states (bits), with memory figures (for the drops).
+func request(family, proto uint8, states uint32) []byte {
 	b := make([]byte, reqLen)
 	b[0], b[1], b[2] = family, proto, 1<<(attrSkmeminfo-1)
-	binary.NativeEndian.PutUint32(b[4:], allStates)
+	binary.NativeEndian.PutUint32(b[4:], states)
 	return b
 }
 

@@ -9,6 +9,6 @@
 // the namespace holds, which is why Open looks at the namespace's socket counts first: what it has none of is not asked.
 //
 // It never loads a module: the kernel would load tcp_diag, udp_diag or raw_diag for the asking. Where one of them is
-// missing and could be loaded, /proc/thread-self/net/tcp and its like are read instead; these lack the device that a
+// missing, /proc/thread-self/net/tcp and its like are read instead; these lack the device that a
 // socket is bound to, its mark, and whether it is IPv6 only.
 package sockdiag

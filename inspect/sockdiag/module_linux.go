@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect/internal/nlwire"
 )
 
 // asked remembers which modules may be asked. One that is there stays: nobody unloads it for nothing.
@@ -51,6 +53,22 @@ func present(proc, root string) map[string]bool {
 			bytes.HasPrefix(loaded, []byte(m+" ")) || bytes.Contains(loaded, []byte("\n"+m+" ")) ||
 			bytes.Contains(builtin, []byte("/"+m+".ko\n"))
 	}
+	return ok
+}
+
+// answering remembers which tables sock_diag knows: a kernel may be built without raw_diag, or without any.
+var answering sync.Map // *table → bool
+
+// answers tells whether sock_diag has this table, by asking for the sockets in no state at all.
+func answers(s *nlwire.Socket, t *table) bool {
+	if known, ok := answering.Load(t); ok {
+		return known.(bool)
+	}
+	req := nlwire.NewRequest(sockDiagByFamily, unix.NLM_F_DUMP, request(t.family, t.number, 0))
+	err := s.Do(req, func(nlwire.Message) {})
+	// EINVAL comes from kernels before 4.10, whose sock_diag has no raw sockets.
+	ok := !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP)
+	answering.Store(t, ok)
 	return ok
 }
 
