@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,24 +14,68 @@ import (
 
 // A socket keeps the namespace that it was opened in, and no path shows it. A socket whose inode stands in a table of
 // its process's own namespace (/proc/<pid>/net/…) is explained; of the others, and only of them, a duplicate is taken
-// for a moment (pidfd_getfd) and asked (SIOCGSKNS). Sockets that no table lists (unbound TCP, AF_ALG, vsock …) are among those asked.
+// for a moment (pidfd_getfd) and asked (SIOCGSKNS).
+//
+// The tables of TCP and UDP are walked bucket by bucket by the kernel, all namespaces' together, which takes milliseconds
+// however few sockets there are: they are read only where very many sockets are left to explain.
 
 // maxAsked bounds how many sockets of one process are asked.
 const maxAsked = 4096
 
-// socketTables are the tables in /proc/<pid>/net and the column of the inode in each.
-var socketTables = []struct {
+// table is one in /proc/<pid>/net, and the column of the inode in it.
+type table struct {
 	name   string
 	column int
-}{
-	{"unix", 6}, {"netlink", 9}, {"packet", 8},
-	{"tcp", 9}, {"tcp6", 9}, {"udp", 9}, {"udp6", 9}, {"udplite", 9}, {"udplite6", 9},
-	{"raw", 9}, {"raw6", 9}, {"icmp", 9}, {"icmp6", 9},
+}
+
+var (
+	listTables = []table{{"unix", 6}, {"netlink", 9}, {"packet", 8}}
+	hashTables = []table{{"tcp", 9}, {"tcp6", 9}, {"udp", 9}, {"udp6", 9}, {"udplite", 9}, {"udplite6", 9}, {"raw", 9}, {"raw6", 9}, {"icmp", 9}, {"icmp6", 9}}
+)
+
+// manySuspects is from how many unexplained sockets of one namespace on it pays to read the hashed tables.
+const manySuspects = 512
+
+// explained drops the sockets that stand in the tables of the namespace of their process.
+func (f *finder) explained(sockets []socketRef, tables []table) []socketRef {
+	if len(sockets) == 0 {
+		return nil
+	}
+	listed := map[uint64]struct{}{}
+	for _, t := range tables {
+		if b, err := readAll(fmt.Sprintf("%s/%d/net/%s", f.proc, sockets[0].pid, t.name)); err == nil {
+			parseInodes(b, t.column, listed)
+		}
+	}
+	return slices.DeleteFunc(sockets, func(s socketRef) bool { _, ok := listed[s.inode]; return ok })
+}
+
+// suspects are the sockets that no table explains, by namespace of their process.
+func (f *finder) suspects() []socketRef {
+	by := map[snapshot.NSID][]socketRef{}
+	var order []snapshot.NSID
+	for _, s := range f.sockets {
+		if s.ns == "" {
+			continue
+		}
+		if by[s.ns] == nil {
+			order = append(order, s.ns)
+		}
+		by[s.ns] = append(by[s.ns], s)
+	}
+	var out []socketRef
+	for _, ns := range order {
+		left := f.explained(by[ns], listTables)
+		if len(left) > manySuspects {
+			left = f.explained(left, hashTables)
+		}
+		out = append(out, left...)
+	}
+	return out
 }
 
 // socketHolders finds namespaces that a process elsewhere holds by a socket.
 func (f *finder) socketHolders(ctx context.Context) {
-	known := map[snapshot.NSID]map[uint64]struct{}{}
 	asked := map[int]int{}
 	seen := map[uint64]snapshot.NSID{}
 	comm := map[int]string{}
@@ -38,24 +83,11 @@ func (f *finder) socketHolders(ctx context.Context) {
 		comm[p.PID] = p.Comm
 	}
 	refused := map[int]bool{}
-	for _, s := range f.sockets {
+	for _, s := range f.suspects() {
 		if ctx.Err() != nil {
 			return
 		}
-		if s.ns == "" || refused[s.pid] {
-			continue
-		}
-		table, ok := known[s.ns]
-		if !ok {
-			table = map[uint64]struct{}{}
-			for _, t := range socketTables {
-				if b, err := readAll(fmt.Sprintf("%s/%d/net/%s", f.proc, s.pid, t.name)); err == nil {
-					parseInodes(b, t.column, table)
-				}
-			}
-			known[s.ns] = table
-		}
-		if _, ok := table[s.inode]; ok {
+		if refused[s.pid] {
 			continue
 		}
 		id, done := seen[s.inode] // one socket may be open in many processes
