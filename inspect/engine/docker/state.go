@@ -76,8 +76,14 @@ func (d *daemon) fromDisk(ctx context.Context, v *host.View, e snapshot.Engine, 
 			read = "its state files tell of no container"
 		}
 	}
-	a.Gap(needs(why), fmt.Errorf("%w: %s", why, read))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	what := needs(why)
+	if errors.Is(why, fs.ErrPermission) && s.root.Prefix != "" {
+		// The group is no help against another mount namespace.
+		what = host.Needs(why)
+	}
+	a.Gap(what, fmt.Errorf("%w: %s", why, read))
+	// Whoever may not open the socket may not read the files: once is enough.
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && (!errors.Is(why, fs.ErrPermission) || !errors.Is(err, fs.ErrPermission)) {
 		a.Gap(host.Needs(err), err)
 	}
 	return a
