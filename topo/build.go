@@ -46,6 +46,8 @@ func Build(snaps ...*snapshot.Snapshot) *Graph {
 // builder holds what is known while a graph is built.
 type builder struct {
 	g       *Graph
+	nodes   []*Node // as pointers: they are large, and sorted once
+	edges   []*Edge
 	sources []*source // oldest first
 	kernels []*kernel
 	spaces  map[string]*space // by node id
@@ -93,27 +95,34 @@ func (b *builder) gap(s *source, ns snapshot.NSID, reader, text, needs string) {
 }
 
 func (b *builder) node(n Node, r raw) {
-	b.g.Nodes = append(b.g.Nodes, n)
+	b.nodes = append(b.nodes, &n)
 	b.raw[n.ID] = r
 }
 
 func (b *builder) edge(kind EdgeKind, from, to string, a EdgeAttrs) {
-	b.g.Edges = append(b.g.Edges, Edge{Kind: kind, From: from, To: to, Attrs: a})
+	b.edges = append(b.edges, &Edge{Kind: kind, From: from, To: to, Attrs: a})
 }
 
 // finish sorts everything and makes the index.
 func (b *builder) finish() *Graph {
 	g := b.g
 	b.foldGaps()
-	slices.SortFunc(g.Nodes, func(x, y Node) int { return strings.Compare(x.ID, y.ID) })
-	slices.SortFunc(g.Edges, compareEdges)
-	g.Edges = slices.CompactFunc(g.Edges, func(x, y Edge) bool { return compareEdges(x, y) == 0 })
+	slices.SortFunc(b.nodes, func(x, y *Node) int { return strings.Compare(x.ID, y.ID) })
+	slices.SortFunc(b.edges, compareEdges)
+	b.edges = slices.CompactFunc(b.edges, func(x, y *Edge) bool { return compareEdges(x, y) == 0 })
+	g.Nodes, g.Edges = make([]Node, len(b.nodes)), make([]Edge, len(b.edges))
+	for i, n := range b.nodes {
+		g.Nodes[i] = *n
+	}
+	for i, e := range b.edges {
+		g.Edges[i] = *e
+	}
 	g.ix = newIndex(g)
 	g.ix.raw, g.ix.sources = b.raw, b.sources
 	return g
 }
 
-func compareEdges(x, y Edge) int {
+func compareEdges(x, y *Edge) int {
 	a, c := &x.Attrs, &y.Attrs
 	return cmp.Or(strings.Compare(string(x.Kind), string(y.Kind)), strings.Compare(x.From, y.From), strings.Compare(x.To, y.To),
 		strings.Compare(a.Network, c.Network), strings.Compare(a.Address, c.Address), strings.Compare(a.Proto, c.Proto),

@@ -21,7 +21,7 @@ type index struct {
 }
 
 func newIndex(g *Graph) *index {
-	ix := &index{nodes: make(map[string]*Node, len(g.Nodes)), out: map[string][]*Edge{}, in: map[string][]*Edge{}}
+	ix := &index{nodes: make(map[string]*Node, len(g.Nodes)), out: make(map[string][]*Edge, len(g.Nodes)), in: make(map[string][]*Edge, len(g.Nodes))}
 	for i := range g.Nodes {
 		ix.nodes[g.Nodes[i].ID] = &g.Nodes[i]
 	}

@@ -97,8 +97,7 @@ func podFile(base string) bool {
 
 // nameSpaces names the namespaces that nothing else named.
 func (b *builder) nameSpaces() {
-	for i := range b.g.Nodes {
-		n := &b.g.Nodes[i]
+	for _, n := range b.nodes {
 		if n.Kind != KindNetns {
 			continue
 		}
