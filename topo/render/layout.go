@@ -241,7 +241,7 @@ func (l *layouter) uplink(n *topo.Node) bool {
 	if p == nil || l.netnsOf[p.ID] == nil || l.netnsOf[p.ID] == l.netnsOf[n.ID] {
 		return p == nil
 	}
-	return len(n.Attrs.Addrs) > 0 && l.isSwitch(l.netnsOf[p.ID])
+	return len(ownAddrs(n)) > 0 && l.isSwitch(l.netnsOf[p.ID])
 }
 
 // root is the link on which n sits in its own namespace, by way of parents and bonds.
@@ -287,7 +287,7 @@ func (l *layouter) linkCard(n *topo.Node) *draft {
 }
 
 func (l *layouter) addrLines(n *topo.Node) []line {
-	addrs := mainAddrs(n.Attrs.Addrs, false)
+	addrs := ownAddrs(n)
 	var r []line
 	for i, a := range addrs {
 		if i == 2 && len(addrs) > 3 {

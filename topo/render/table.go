@@ -12,6 +12,8 @@ type Table struct {
 	Rows    [][]string // one cell per column; missing ones are empty
 	// Indent is put before each line, heading included.
 	Indent string
+	// Groups are the titles of the groups that the rows belong to, one for each row; a title is written before its first.
+	Groups []string
 }
 
 // Column is one column of a [Table].
@@ -25,6 +27,11 @@ type Column struct {
 	Wide bool
 	// Min is the width below which it is not cut as long as others can give way; 0 is 8, or the heading where longer.
 	Min int
+	// Below says that where the table is too wide, the cell is written below its row, each of its parts (separated by
+	// ", ") on a line of its own, rather than cut.
+	Below bool
+	// Short makes a cell shorter where the table is too wide, before anything is cut; nil for none.
+	Short func(cell string) string
 }
 
 // WriteTable writes rows under headers; the first column is the most important one, the last the least.
@@ -72,10 +79,21 @@ func (t *Table) write(b *strings.Builder, o Options) {
 	for i, c := range shown {
 		cols[i] = t.Columns[c]
 	}
-	size := fitColumns(cols, cells, o.fits(textWidth(t.Indent)))
+	limit := o.fits(textWidth(t.Indent))
+	below := t.squeeze(cols, cells, limit)
+	size := fitColumns(cols, cells, limit)
+	group := ""
 	for n, row := range cells {
+		if n > 0 && n <= len(t.Groups) && t.Groups[n-1] != group {
+			group = t.Groups[n-1]
+			b.WriteString(o.fitLine([]span{{text: t.Indent}, {o.clean(group), strong}}))
+			b.WriteByte('\n')
+		}
 		spans := []span{{text: t.Indent}}
 		for i, s := range row {
+			if cols[i].Below && below != nil {
+				continue
+			}
 			s = o.truncate(s, size[i])
 			if cols[i].Right {
 				s = padLeft(s, size[i])
@@ -96,7 +114,56 @@ func (t *Table) write(b *strings.Builder, o Options) {
 		last.text = strings.TrimRight(last.text, " ")
 		b.WriteString(o.fitLine(spans))
 		b.WriteByte('\n')
+		if n > 0 && below != nil {
+			for _, part := range below[n] {
+				b.WriteString(o.fitLine([]span{{text: t.Indent + "    "}, {part, dim}}))
+				b.WriteByte('\n')
+			}
+		}
 	}
+}
+
+// squeeze shortens cells where the table is too wide, and where it still is takes out the columns that may go below the
+// rows: their widths become 0, and their parts are returned for each row. Nil where there is room.
+func (t *Table) squeeze(cols []Column, cells [][]string, limit int) [][]string {
+	if limit == 0 || naturalWidth(cols, cells) <= limit {
+		return nil
+	}
+	below := make([][]string, len(cells))
+	any := false
+	for i, c := range cols {
+		for n, row := range cells {
+			switch {
+			case n == 0 && c.Below:
+				any = true
+				row[i] = ""
+			case n == 0:
+			case c.Below:
+				if row[i] != "" && row[i] != "-" {
+					below[n] = append(below[n], strings.Split(row[i], ", ")...)
+				}
+				row[i] = ""
+			case c.Short != nil:
+				row[i] = c.Short(row[i])
+			}
+		}
+	}
+	if !any {
+		return nil
+	}
+	return below
+}
+
+func naturalWidth(cols []Column, cells [][]string) int {
+	total := columnGap * max(0, len(cols)-1)
+	for i := range cols {
+		most := 1
+		for _, row := range cells {
+			most = max(most, textWidth(row[i]))
+		}
+		total += most
+	}
+	return total
 }
 
 // fitColumns returns the width of each column so that all of them and the gaps take at most limit (0: no limit).

@@ -15,7 +15,7 @@ func (t *tree) linkRow(l *topo.Node) *row {
 		return t.pairRow(l)
 	}
 	spans := []span{{t.o.clean(nameOf(l)), bold}}
-	if addrs := t.o.few(mainAddrs(l.Attrs.Addrs, false), 2, " "); addrs != "" {
+	if addrs := t.o.few(ownAddrs(l), 2, " "); addrs != "" {
 		spans = append(spans, span{"  " + t.o.clean(addrs), plain})
 	}
 	var facts []string
@@ -107,7 +107,7 @@ func (t *tree) pairRow(l *topo.Node) *row {
 		r.class, r.name = classReference, l.Name
 		return r
 	}
-	own := t.o.few(mainAddrs(l.Attrs.Addrs, false), 2, " ")
+	own := t.o.few(ownAddrs(l), 2, " ")
 	if t.isSwitch(ns) {
 		if own != "" {
 			return t.uplinkRow(l, p, ns, own)

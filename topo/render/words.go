@@ -37,7 +37,21 @@ func nameOf(n *topo.Node) string {
 // mainAddrs orders addresses as people look for them (IPv4, then global IPv6) without link-local ones, unless there is
 // nothing else. bare drops the prefix length.
 func mainAddrs(addrs []string, bare bool) []string {
-	var v4, v6, local []string
+	global, local := splitAddrs(addrs, bare)
+	if len(global) == 0 {
+		return local
+	}
+	return global
+}
+
+// ownAddrs are a link's addresses but the link-local ones, which every port has.
+func ownAddrs(n *topo.Node) []string {
+	global, _ := splitAddrs(n.Attrs.Addrs, false)
+	return global
+}
+
+func splitAddrs(addrs []string, bare bool) (global, local []string) {
+	var v4, v6 []string
 	for _, s := range addrs {
 		text := s
 		if host, _, ok := strings.Cut(s, "/"); ok && bare {
@@ -53,11 +67,7 @@ func mainAddrs(addrs []string, bare bool) []string {
 			v4 = append(v4, text)
 		}
 	}
-	r := append(v4, v6...)
-	if len(r) == 0 {
-		return local
-	}
-	return r
+	return append(v4, v6...), local
 }
 
 // few joins the first n of a list and tells how many more there are; all of them with o.Wide.
