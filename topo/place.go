@@ -162,7 +162,8 @@ func (b *builder) places() {
 			case e.home != nil && e.home.role == RoleHost:
 				e.place = e.home.place
 			case e.home != nil && s.snap.Host.InitNS == "" && s.outer == nil && !nested:
-				// Whether this is the host's own namespace or a node's cannot be told.
+				// Whether this is the host's own namespace or a node's cannot be told; a container's it is not.
+				e.home.role = RoleOther
 				b.gap(s, e.home.id, "roles", "the host's own namespace is not known: whether this one, engine "+e.e.ID+"'s home, is it cannot be told", "CAP_SYS_PTRACE")
 			case e.home != nil:
 				nodes[e.home] = append(nodes[e.home], e)
