@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,19 +85,27 @@ func blockStyle(n *yaml.Node) {
 	}
 }
 
-// renderOptions are those of the terminal that out is, or of a pipe: 80 columns, no colour.
+// renderOptions are those of the terminal that out is; what goes into a pipe or file is not cut, unless COLUMNS says how
+// wide it may be, and has no colour.
 func (a *app) renderOptions() render.Options {
-	o := render.Options{Width: 80}
+	o := render.Options{Width: unlimited}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n >= 20 {
+		o.Width = n
+	}
 	f, ok := a.out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return o
 	}
+	o.Width = 80
 	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w >= 20 {
 		o.Width = w
 	}
 	o.Color = !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return o
 }
+
+// unlimited is a width that nothing reaches.
+const unlimited = 1 << 16
 
 func (a *app) isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -47,30 +48,40 @@ addresses, and what each interface hangs on: eth0 → veth1a2b@docker0.`,
 }
 
 func (a *app) psTable(rows []topo.PSRow) error {
-	hosts := severalHosts(rows, func(r topo.PSRow) string { return r.Host })
-	head := []string{"NAME", "ENGINE", "MODE", "PID", "NETNS", "ADDRESSES", "WIRES"}
 	wide := a.output == "wide"
-	if wide {
-		head = append(head, "STATE", "IMAGE", "PORTS", "NETWORKS", "POD")
-	}
-	if hosts {
-		head = append([]string{"HOST"}, head...)
-	}
-	var table [][]string
+	t := render.Table{Columns: []render.Column{
+		{Name: "NAME", Rank: 3, Min: 12, Short: shortTask}, {Name: "ENGINE", Rank: 4}, {Name: "MODE", Rank: 1}, {Name: "PID", Right: true},
+		{Name: "NETNS"}, {Name: "ADDRESSES", Rank: 2, Short: firstOf}, {Name: "WIRES", Rank: 5, Below: true},
+		{Name: "STATE", Wide: true}, {Name: "IMAGE", Wide: true}, {Name: "PORTS", Wide: true}, {Name: "NETWORKS", Wide: true}, {Name: "POD", Wide: true},
+	}}
 	for _, r := range rows {
-		row := []string{r.Name, dash(r.Engine), dash(r.Mode), number(r.PID), inode(r.Netns), dash(strings.Join(r.Addresses, ",")), dash(strings.Join(r.Wires, ", "))}
-		if wide {
-			row = append(row, dash(r.State), dash(r.Image), dash(strings.Join(r.Ports, ",")), dash(strings.Join(r.Networks, ",")), dash(r.Pod))
+		t.Rows = append(t.Rows, []string{
+			r.Name, dash(r.Engine), dash(r.Mode), number(r.PID), inode(r.Netns), dash(strings.Join(r.Addresses, ",")), dash(strings.Join(r.Wires, ", ")),
+			dash(r.State), dash(r.Image), dash(strings.Join(r.Ports, ",")), dash(strings.Join(r.Networks, ",")), dash(r.Pod),
+		})
+	}
+	if severalHosts(rows, func(r topo.PSRow) string { return r.Host }) {
+		for _, r := range rows {
+			t.Groups = append(t.Groups, r.Host)
 		}
-		if hosts {
-			row = append([]string{dash(r.Host)}, row...)
-		}
-		table = append(table, row)
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(a.err, "nscope: no container and no other process with a network namespace of its own (nscope ns lists all namespaces)")
 	}
-	return a.table(head, table, wide)
+	return a.table(t, wide)
+}
+
+// taskName is a Swarm task's container: service, slot or node, task id.
+var taskName = regexp.MustCompile(`^(.+\.(?:[0-9]+|[0-9a-z]{25}))\.[0-9a-z]{25}$`)
+
+func shortTask(name string) string { return taskName.ReplaceAllString(name, "$1") }
+
+func firstOf(list string) string {
+	first, rest, more := strings.Cut(list, ",")
+	if !more {
+		return list
+	}
+	return fmt.Sprintf("%s +%d", first, strings.Count(rest, ",")+1)
 }
 
 func newNS(a *app) *cobra.Command {
@@ -108,38 +119,35 @@ to; with role, network, holders and how many links and processes are in each.`,
 }
 
 func (a *app) nsTable(rows []topo.NSRow) error {
-	hosts := severalHosts(rows, func(r topo.NSRow) string { return r.Host })
-	head := []string{"NETNS", "ROLE", "NAME", "NETWORK", "LINKS", "PROCS", "HOLDERS"}
 	wide := a.output == "wide"
-	if wide {
-		head = append(head, "CONTAINERS", "COOKIE")
-	}
-	if hosts {
-		head = append([]string{"HOST"}, head...)
-	}
-	var table [][]string
+	t := render.Table{Columns: []render.Column{
+		{Name: "NETNS"}, {Name: "ROLE", Rank: 1, Min: 12}, {Name: "NAME", Rank: 3, Min: 12, Short: shortTask}, {Name: "NETWORK", Rank: 2},
+		{Name: "LINKS", Right: true}, {Name: "PROCS", Right: true}, {Name: "HOLDERS", Rank: 4},
+		{Name: "CONTAINERS", Wide: true}, {Name: "COOKIE", Wide: true},
+	}}
 	for _, r := range rows {
-		row := []string{inode(r.Inode), r.Role, r.Name, dash(r.Network), strconv.Itoa(r.Links), strconv.Itoa(r.Procs), dash(r.Holders)}
-		if wide {
-			cookie := "-"
-			if r.Cookie != 0 {
-				cookie = strconv.FormatUint(r.Cookie, 10)
-			}
-			row = append(row, dash(strings.Join(r.Containers, ",")), cookie)
+		cookie := "-"
+		if r.Cookie != 0 {
+			cookie = strconv.FormatUint(r.Cookie, 10)
 		}
-		if hosts {
-			row = append([]string{dash(r.Host)}, row...)
-		}
-		table = append(table, row)
+		t.Rows = append(t.Rows, []string{
+			inode(r.Inode), r.Role, r.Name, dash(r.Network), strconv.Itoa(r.Links), strconv.Itoa(r.Procs), dash(r.Holders),
+			dash(strings.Join(r.Containers, ",")), cookie,
+		})
 	}
-	return a.table(head, table, wide)
+	if severalHosts(rows, func(r topo.NSRow) string { return r.Host }) {
+		for _, r := range rows {
+			t.Groups = append(t.Groups, r.Host)
+		}
+	}
+	return a.table(t, wide)
 }
 
 // table writes a table as wide as the terminal, or with all it has where wide.
-func (a *app) table(head []string, rows [][]string, wide bool) error {
+func (a *app) table(t render.Table, wide bool) error {
 	o := a.renderOptions()
 	o.Wide = wide
-	return render.WriteTable(a.out, head, rows, o)
+	return t.Write(a.out, o)
 }
 
 func severalHosts[T any](rows []T, host func(T) string) bool {
