@@ -113,14 +113,16 @@ func nested(v *host.View, e *snapshot.Engine) bool {
 
 // compare puts the host's engines first and the rest in an order that does not change from one reading to the next.
 func compare(v *host.View, a, b *snapshot.Engine) int {
-	na, nb := 0, 0
-	if nested(v, a) {
-		na = 1
+	depth := func(e *snapshot.Engine) int {
+		switch {
+		case nested(v, e):
+			return 1
+		case e.Home == "" && e.Source != "cgroup":
+			return 2 // one that did not answer, from nobody knows where, does not get the plain name
+		}
+		return 0
 	}
-	if nested(v, b) {
-		nb = 1
-	}
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(na, nb), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Endpoint, b.Endpoint),
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(depth(a), depth(b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Endpoint, b.Endpoint),
 		cmp.Compare(a.StateDir, b.StateDir), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Home, b.Home))
 }
 

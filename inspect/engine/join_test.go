@@ -43,6 +43,7 @@ func TestNames(t *testing.T) {
 		"three on the host":         {"4:1", []host.Answer{eng("docker", "web1", "4:1", "a"), eng("docker", "web1", "4:1", "b"), eng("docker", "web1", "4:1", "c")}, "docker docker@web1 docker@web1#2"},
 		"two nested without a name": {"4:1", []host.Answer{eng("docker", "", "4:2", "a"), eng("docker", "", "4:3", "b")}, "docker#1 docker#2"},
 		"two nested with one name":  {"4:1", []host.Answer{eng("docker", "n", "4:2", "a"), eng("docker", "n", "4:3", "b")}, "docker@n docker@n#2"},
+		"one that does not answer":  {"4:1", []host.Answer{eng("docker", "", ""), eng("docker", "web1", "4:1", "b")}, "docker docker#2"},
 		"kinds are apart":           {"4:1", []host.Answer{eng("podman", "web1", "4:1", "a"), eng("docker", "web1", "4:1", "b")}, "docker podman"},
 	} {
 		t.Run(name, func(t *testing.T) {

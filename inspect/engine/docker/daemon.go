@@ -3,7 +3,9 @@ package docker
 import (
 	"encoding/json"
 	"path"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nscope/nscope/inspect/engine/internal/host"
@@ -75,11 +77,51 @@ func ofProcess(v *host.View, p *netns.Process) *daemon {
 			d.sockets = append(d.sockets, h)
 		}
 	}
+	if rootless(v, p) {
+		d.users(v)
+	}
 	// The default, and what systemd hands over for fd://.
 	d.sockets = append(d.sockets, defaultSocket, "/var/run/docker.sock")
-	d.dataRoot = first(host.Arg(p.Args, "--data-root", "-g", "--graph"), file.DataRoot, file.Graph)
-	d.execRoot = first(host.Arg(p.Args, "--exec-root"), file.ExecRoot)
+	d.dataRoot = first(host.Arg(p.Args, "--data-root", "-g", "--graph"), file.DataRoot, file.Graph, d.dataRoot)
+	d.execRoot = first(host.Arg(p.Args, "--exec-root"), file.ExecRoot, d.execRoot)
 	return d
+}
+
+// rootless tells whether a dockerd was started by rootlesskit, as a user's own engine is.
+func rootless(v *host.View, p *netns.Process) bool {
+	for range 8 {
+		if p = v.Table.Get(p.PPID); p == nil {
+			return false
+		}
+		if strings.HasPrefix(p.Comm, "rootlesskit") || p.Comm == "exe" && path.Base(p.Exe) == "rootlesskit" {
+			return true
+		}
+	}
+	return false
+}
+
+// users sets what is the default of a user's own engine, which depends on its environment (moby's pkg/homedir).
+func (d *daemon) users(v *host.View) {
+	// What it is by default for root is another engine's: better a folder that does not exist.
+	d.dataRoot = "/nonexistent"
+	data, err := host.Root{}.ReadFile(filepath.Join(v.Proc, strconv.Itoa(d.proc.PID), "environ"), 1<<20)
+	if err != nil {
+		return
+	}
+	env := map[string]string{}
+	for entry := range strings.SplitSeq(string(data), "\x00") {
+		k, value, _ := strings.Cut(entry, "=")
+		env[k] = value
+	}
+	if dir := env["XDG_RUNTIME_DIR"]; path.IsAbs(dir) {
+		d.sockets = append(d.sockets, path.Join(dir, "docker.sock"))
+		d.execRoot = path.Join(dir, "docker")
+	}
+	if dir := env["XDG_DATA_HOME"]; path.IsAbs(dir) {
+		d.dataRoot = path.Join(dir, "docker")
+	} else if home := env["HOME"]; path.IsAbs(home) {
+		d.dataRoot = path.Join(home, ".local/share/docker")
+	}
 }
 
 func first(values ...string) string {

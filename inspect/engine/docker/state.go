@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/nscope/nscope/inspect/engine/internal/host"
 	"github.com/nscope/nscope/inspect/netns"
@@ -29,7 +30,10 @@ func (d *daemon) fromDisk(ctx context.Context, v *host.View, e snapshot.Engine, 
 	var a host.Answer
 	var notHere *NotHereError
 	var unsupported *UnsupportedEndpointError
-	if d.url != "" || errors.As(why, &notHere) || errors.As(why, &unsupported) {
+	if d.url != "" || errors.As(why, &notHere) || errors.As(why, &unsupported) || d.strange(v) {
+		if d.url == "" && !d.asked && errors.Is(why, syscall.ECONNREFUSED) {
+			return a // a socket that was left behind
+		}
 		// Nothing on this machine's disks is certain to be that engine's.
 		a.Engine = &e
 		a.Gap(needs(why), why)
@@ -87,6 +91,20 @@ func (d *daemon) fromDisk(ctx context.Context, v *host.View, e snapshot.Engine, 
 		a.Gap(host.Needs(err), err)
 	}
 	return a
+}
+
+// strange tells whether nothing but a socket is known of the engine while another one has a process in the same mount namespace: the files
+// there are that one's.
+func (d *daemon) strange(v *host.View) bool {
+	if d.proc != nil || len(d.shims) > 0 {
+		return false
+	}
+	for _, p := range v.Table.Named("dockerd") {
+		if place, ok := v.PlaceOf(p); ok && place == d.place {
+			return true
+		}
+	}
+	return false
 }
 
 // remains is an engine's files.

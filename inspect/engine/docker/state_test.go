@@ -248,3 +248,38 @@ func FuzzNetworks(f *testing.F) {
 		parseNetworks(data)
 	})
 }
+
+// A user's own engine: its defaults depend on its environment, and root's files are not its.
+func TestRootless(t *testing.T) {
+	p := place(t)
+	if err := os.CopyFS(p.Root.Prefix+"/var/lib/docker", os.DirFS("testdata/data-root")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		environ string
+		want    int
+	}{
+		"known":   {"HOME=/home/me\x00XDG_RUNTIME_DIR=/run/user/1000\x00", 1},
+		"unknown": {"", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := strings.Repeat("e", 64)
+			write(t, p.Root.Prefix+"/home/me/.local/share/docker/containers/"+id+"/config.v2.json", `{"ID":"`+id+`","Name":"/mine"}`)
+			v := view(t, p, []netns.Process{
+				{PID: 40, Comm: "rootlesskit", NSPids: []int{40}},
+				{PID: 41, PPID: 40, Comm: "exe", NSPids: []int{41}},
+				{PID: 42, PPID: 41, Comm: "dockerd", Exe: "dockerd", Args: []string{"dockerd"}, NSPids: []int{42}, MntNS: p.MntNS, Root: p.Root.Prefix},
+			})
+			if c.environ != "" {
+				write(t, v.Proc+"/42/environ", c.environ)
+			}
+			a := read(t, v, p)
+			if len(a.Workloads) != c.want || a.Engine == nil || a.Engine.PID != 42 {
+				t.Errorf("%+v", a)
+			}
+			if c.want == 1 && (a.Workloads[0].Name != "mine" || a.Engine.Endpoint != "unix:///run/user/1000/docker.sock") {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
