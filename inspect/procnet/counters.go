@@ -85,8 +85,8 @@ func decimal(b []byte) (v uint64, ok bool) {
 	return v, true
 }
 
-// groups6 are the names that lines of /proc/net/snmp6 begin with, the longer one first.
-var groups6 = []string{"UdpLite6", "Udp6", "Icmp6", "Ip6"}
+// groups6 are the names that lines of /proc/net/snmp6 and xfrm_stat begin with, the longer one first.
+var groups6 = []string{"UdpLite6", "Udp6", "Icmp6", "Ip6", "Xfrm"}
 
 var names6 struct {
 	sync.RWMutex
@@ -116,7 +116,7 @@ func key6(name []byte) string {
 	return k
 }
 
-// parse6 reads /proc/net/snmp6: a name and a value per line.
+// parse6 reads /proc/net/snmp6 or xfrm_stat: a name and a value per line.
 func parse6(b []byte, into map[string]uint64) {
 	for len(b) > 0 {
 		var line []byte

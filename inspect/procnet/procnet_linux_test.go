@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 )
 
-func sysctls(t *testing.T, ns *netns.Handle) map[string]string {
+func sysctls(t *testing.T, ns *nettest.Handle) map[string]string {
 	t.Helper()
 	var m map[string]string
 	if err := ns.Do(func() (err error) { m, err = Sysctls(nil); return err }); err != nil {
@@ -21,7 +20,7 @@ func sysctls(t *testing.T, ns *netns.Handle) map[string]string {
 	return m
 }
 
-func counters(t *testing.T, ns *netns.Handle) map[string]uint64 {
+func counters(t *testing.T, ns *nettest.Handle) map[string]uint64 {
 	t.Helper()
 	var m map[string]uint64
 	if err := ns.Do(func() (err error) { m, err = Counters(); return err }); err != nil {
@@ -35,7 +34,7 @@ func TestSysctlsAreTheFiles(t *testing.T) {
 	// What differs between the two must differ in what is read: the namespace is the thread's.
 	nettest.Run(t, a, "sh", "-c", `cd /proc/sys/net; echo 1 >ipv4/ip_forward; echo "2000	3000" >ipv4/ip_local_port_range; echo 2 >ipv4/conf/all/rp_filter; echo 1 >ipv6/conf/all/disable_ipv6`)
 	nettest.Run(t, b, "sh", "-c", `cd /proc/sys/net; echo 0 >ipv4/ip_forward`)
-	for _, ns := range []*netns.Handle{a, b} {
+	for _, ns := range []*nettest.Handle{a, b} {
 		got := sysctls(t, ns)
 		if err := ns.Do(func() error {
 			for _, g := range groups {
@@ -75,17 +74,16 @@ func TestSysctlsOfTheFaults(t *testing.T) {
 	} {
 		path := "/proc/sys/" + strings.ReplaceAll(k, ".", "/")
 		if _, ok := got[k]; !ok {
-			h, err := netns.Self()
+			// Some are there only in the initial namespace, or not in this kernel.
+			own, err := Sysctls(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Some are there only in the initial namespace, or not in this kernel.
-			if _, own := sysctls(t, h)[k]; !own {
+			if _, ok := own[k]; !ok {
 				if _, err := os.Stat(path); err == nil {
 					t.Errorf("%s is a file and was not read", k)
 				}
 			}
-			h.Close()
 		}
 	}
 }
@@ -147,7 +145,7 @@ func TestCountersCount(t *testing.T) {
 		}
 	}
 	for k := range after {
-		if _, ok := want[k]; !ok && !strings.HasPrefix(k, "conntrack.") {
+		if _, ok := want[k]; !ok && !strings.HasPrefix(k, "conntrack.") && !strings.HasPrefix(k, "Xfrm.") {
 			t.Errorf("%s is in no file", k)
 		}
 	}
@@ -182,6 +180,28 @@ func slowCounters(into map[string]uint64) error {
 		}
 	}
 	return nil
+}
+
+// TestXfrm has a packet want an IPsec state that is not there.
+func TestXfrm(t *testing.T) {
+	ns := nettest.New(t)
+	nettest.Run(t, ns, "ip", "link", "set", "lo", "up")
+	_, err := nettest.Try(ns, "ip", "xfrm", "policy", "add", "src", "127.0.0.1", "dst", "127.0.0.1", "dir", "out", "priority", "1", "action", "block")
+	if _, statErr := os.Stat("/proc/thread-self/net/xfrm_stat"); err != nil || statErr != nil {
+		nettest.Needs(t, false, "xfrm with statistics in the kernel")
+	}
+	if err := ns.Do(func() error {
+		if c, err := net.Dial("udp", "127.0.0.1:9"); err == nil {
+			c.Write([]byte("x"))
+			c.Close()
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := counters(t, ns); got["Xfrm.OutPolBlock"] == 0 {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestConntrack(t *testing.T) {

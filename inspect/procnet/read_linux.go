@@ -166,10 +166,10 @@ func read(path string, f func([]byte)) error {
 // maxFile bounds what is read of a file that should be some kilobytes.
 const maxFile = 8 << 20
 
-// Counters reads the counters of the calling thread's network namespace: /proc/thread-self/net/{snmp,netstat,snmp6} as
-// "Tcp.RetransSegs", "TcpExt.ListenDrops", "Ip6.InDiscards", and stat/nf_conntrack, added up over the CPUs, as
-// "conntrack.drop" ("conntrack.entries" is how many there are now). Zeros are left out. With an error it returns what
-// could be read.
+// Counters reads the counters of the calling thread's network namespace: /proc/thread-self/net/{snmp,netstat,snmp6,xfrm_stat}
+// as "Tcp.RetransSegs", "TcpExt.ListenDrops", "Ip6.InDiscards", "Xfrm.OutNoStates", and stat/nf_conntrack, added up over
+// the CPUs, as "conntrack.drop" ("conntrack.entries" is how many there are now). Zeros are left out. With an error it
+// returns what could be read.
 func Counters() (map[string]uint64, error) {
 	out := make(map[string]uint64, 32)
 	const dir = "/proc/thread-self/net/"
@@ -177,6 +177,7 @@ func Counters() (map[string]uint64, error) {
 		read(dir+"snmp", func(b []byte) { parsePairs(b, out) }),
 		read(dir+"netstat", func(b []byte) { parsePairs(b, out) }),
 		read(dir+"snmp6", func(b []byte) { parse6(b, out) }),
+		read(dir+"xfrm_stat", func(b []byte) { parse6(b, out) }),
 		read(dir+"stat/nf_conntrack", func(b []byte) { parseStat("conntrack", b, out) }),
 	)
 	return out, err

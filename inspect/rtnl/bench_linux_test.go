@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -86,5 +87,38 @@ func BenchmarkRead(b *testing.B) {
 			}
 			return nil
 		})
+	})
+}
+
+// BenchmarkBridge reads a host's namespace: one bridge with 200 ports.
+func BenchmarkBridge(b *testing.B) {
+	ns, far := newNS(b), newNS(b)
+	ns.ip("link add br0 type bridge\nlink set br0 up")
+	for i := range 200 {
+		n := strconv.Itoa(i)
+		ns.ip("link add v" + n + " type veth peer name e" + n + " netns " + far.path() + "\nlink set v" + n + " master br0 up")
+	}
+	c := ns.open()
+	b.Run("raw", func(b *testing.B) {
+		for b.Loop() {
+			for _, r := range [][]byte{dumpLinks, dumpAddrs, dumpRoutes, dumpRules, dumpNeighbors, dumpFDB} {
+				if err := c.route.Do(append([]byte(nil), r...), func(nlwire.Message) {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	gap := func(reader string, err error, needs string) { b.Errorf("%s: %v", reader, err) }
+	b.Run("topology", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.ReadTopology(new(snapshot.Namespace), gap)
+		}
+	})
+	b.Run("all", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Read(new(snapshot.Namespace), gap)
+		}
 	})
 }

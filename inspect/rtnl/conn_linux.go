@@ -85,15 +85,15 @@ func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, g
 	if hasVlanFilter(ns.Links) {
 		try("bridge vlans", c.bridgeVlans(ns.Links))
 	}
-	ns.Routes, err = dump(c.route, dumpRoutes, unix.RTM_NEWROUTE, decodeRoute)
+	ns.Routes, err = dump(c.route, dumpRoutes, unix.RTM_NEWROUTE, 12, decodeRoute)
 	sortRoutes(ns.Routes)
 	try("routes", err)
-	ns.Rules, err = dump(c.route, dumpRules, unix.RTM_NEWRULE, decodeRule)
+	ns.Rules, err = dump(c.route, dumpRules, unix.RTM_NEWRULE, 5, decodeRule)
 	sortRules(ns.Rules)
 	try("rules", err)
 	ns.Neighbors, err = c.neighbors()
 	try("neighbors", err)
-	ns.FDB, err = dump(c.route, dumpFDB, unix.RTM_NEWNEIGH, decodeFDB)
+	ns.FDB, err = dump(c.route, dumpFDB, unix.RTM_NEWNEIGH, 6, decodeFDB)
 	sortFDB(ns.FDB)
 	try("fdb", err)
 	ns.NSIDs, err = c.nsids()
@@ -103,7 +103,7 @@ func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, g
 // ReadRest fills what ReadTopology does not: qdiscs, xfrm states and policies.
 func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
 	var err error
-	ns.Qdiscs, err = dump(c.route, dumpQdiscs, unix.RTM_NEWQDISC, decodeQdisc)
+	ns.Qdiscs, err = dump(c.route, dumpQdiscs, unix.RTM_NEWQDISC, 2, decodeQdisc)
 	sortQdiscs(ns.Qdiscs)
 	if err != nil {
 		gap("qdiscs", &Error{"qdiscs", err}, needs(err))
@@ -116,8 +116,8 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 		return
 	}
 	var errs [2]error
-	ns.Xfrm.States, errs[0] = dump(c.xfrm, dumpStates, xfrmNewSA, decodeXfrmState)
-	ns.Xfrm.Policies, errs[1] = dump(c.xfrm, dumpPolicies, xfrmNewPolicy, decodeXfrmPolicy)
+	ns.Xfrm.States, errs[0] = dump(c.xfrm, dumpStates, xfrmNewSA, 0, decodeXfrmState)
+	ns.Xfrm.Policies, errs[1] = dump(c.xfrm, dumpPolicies, xfrmNewPolicy, 0, decodeXfrmPolicy)
 	sortXfrm(&ns.Xfrm)
 	if err := errors.Join(errs[:]...); err != nil {
 		gap("xfrm", &Error{"xfrm", err}, needs(err))
@@ -139,9 +139,12 @@ func needs(err error) string {
 
 // dump asks with a copy of req and decodes each message of the type want. A dump that was interrupted is begun again a few
 // times; what the last one gave is then returned with the error.
-func dump[T any](s *nlwire.Socket, req []byte, want uint16, decode func([]byte, *T) bool) ([]T, error) {
+//
+// A container's namespace has about room entries: growing a list of large structs by doubling it would leave a third of
+// all memory unused.
+func dump[T any](s *nlwire.Socket, req []byte, want uint16, room int, decode func([]byte, *T) bool) ([]T, error) {
 	var scratch [128]byte
-	out := make([]T, 0, 4)
+	out := make([]T, 0, room)
 	for try := 1; ; try++ {
 		err := s.Do(append(scratch[:0], req...), func(m nlwire.Message) {
 			if m.Type != want {
@@ -196,7 +199,7 @@ func (c *Conn) links(target *int, sysctls map[string]string) ([]snapshot.Link, e
 			return ok
 		}
 	}
-	links, err := dump(c.route, req, unix.RTM_NEWLINK, decode)
+	links, err := dump(c.route, req, unix.RTM_NEWLINK, 2, decode)
 	sortLinks(links)
 	return links, err
 }
@@ -213,7 +216,7 @@ func (c *Conn) addrs(links []snapshot.Link, target *int) error {
 	if target != nil {
 		req = nlwire.AppendU32(append([]byte(nil), req...), ifaTargetNetnsid, uint32(*target))
 	}
-	all, err := dump(c.route, req, unix.RTM_NEWADDR, func(b []byte, o *owned) (ok bool) {
+	all, err := dump(c.route, req, unix.RTM_NEWADDR, 4, func(b []byte, o *owned) (ok bool) {
 		o.index, ok = decodeAddr(b, &o.addr)
 		return ok
 	})
@@ -231,8 +234,8 @@ func (c *Conn) addrs(links []snapshot.Link, target *int) error {
 
 // neighbors dumps both tables, and the proxy entries, which the kernel gives apart.
 func (c *Conn) neighbors() ([]snapshot.Neighbor, error) {
-	out, err := dump(c.route, dumpNeighbors, unix.RTM_NEWNEIGH, decodeNeighbor)
-	proxies, err2 := dump(c.route, dumpProxies, unix.RTM_NEWNEIGH, decodeNeighbor)
+	out, err := dump(c.route, dumpNeighbors, unix.RTM_NEWNEIGH, 4, decodeNeighbor)
+	proxies, err2 := dump(c.route, dumpProxies, unix.RTM_NEWNEIGH, 0, decodeNeighbor)
 	out = append(out, proxies...)
 	sortNeighbors(out)
 	return out, errors.Join(err, err2)
@@ -253,7 +256,7 @@ func (c *Conn) bridgeVlans(links []snapshot.Link) error {
 		index, master int
 		vlans         []snapshot.BridgeVlan
 	}
-	all, err := dump(c.route, dumpVlans, unix.RTM_NEWLINK, func(b []byte, m *membership) (ok bool) {
+	all, err := dump(c.route, dumpVlans, unix.RTM_NEWLINK, 4, func(b []byte, m *membership) (ok bool) {
 		m.index, m.master, m.vlans, ok = decodeBridgeVlans(b)
 		return ok
 	})
@@ -278,7 +281,7 @@ func GetNSIDCount() uint64 { return asked.Load() }
 
 func (c *Conn) nsids() ([]snapshot.PeerNSID, error) {
 	asked.Add(1)
-	out, err := dump(c.route, dumpNSIDs, unix.RTM_NEWNSID, func(b []byte, p *snapshot.PeerNSID) (ok bool) {
+	out, err := dump(c.route, dumpNSIDs, unix.RTM_NEWNSID, 1, func(b []byte, p *snapshot.PeerNSID) (ok bool) {
 		p.NSID, _, ok = decodeNSID(b)
 		return ok
 	})

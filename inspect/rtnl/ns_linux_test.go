@@ -1,13 +1,15 @@
 package rtnl
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -15,7 +17,7 @@ import (
 // testNS is a namespace that lives as long as the test.
 type testNS struct {
 	tb testing.TB
-	*netns.Handle
+	*nettest.Handle
 }
 
 func newNS(tb testing.TB) testNS {
@@ -45,11 +47,16 @@ func (ns testNS) try(line string) bool {
 func (ns testNS) json(into any, line string) {
 	ns.tb.Helper()
 	args := strings.Fields(line)
-	out := nettest.Run(ns.tb, ns.Handle, args[0], args[1:]...)
-	if strings.TrimSpace(out) == "" {
-		out = "[]"
+	cmd := exec.Command(args[0], args[1:]...)
+	var out []byte
+	// Standard output alone: ip may complain of a nexthop between two routes.
+	if err := ns.Do(func() (err error) { out, err = cmd.Output(); return err }); err != nil {
+		ns.tb.Fatalf("%s: %v", line, err)
 	}
-	if err := json.Unmarshal([]byte(out), into); err != nil {
+	if len(bytes.TrimSpace(out)) == 0 {
+		return // nothing at all is ip's empty list
+	}
+	if err := json.Unmarshal(out, into); err != nil {
 		ns.tb.Fatalf("%s: %v\n%s", line, err, out)
 	}
 }
@@ -88,4 +95,20 @@ func link(tb testing.TB, ns *snapshot.Namespace, name string) *snapshot.Link {
 	}
 	tb.Fatalf("no link %s among %d", name, len(ns.Links))
 	return nil
+}
+
+// agree compares until nothing differs: the kernel's own work (carrier, duplicate address detection, queues) goes on between
+// what is read and what the oracle is asked.
+func agree(tb testing.TB, compare func() string) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		d := compare()
+		if d == "" {
+			return
+		}
+		if tb.Failed() || time.Now().After(deadline) {
+			tb.Errorf("(-oracle +nscope):\n%s", d)
+			return
+		}
+	}
 }

@@ -50,7 +50,7 @@ type Translation struct {
 func (c *Conn) NSIDsIn(target int) ([]Translation, error) {
 	asked.Add(1)
 	req := nlwire.AppendU32(append([]byte(nil), dumpNSIDs...), netnsaTargetNSID, uint32(target))
-	out, err := dump(c.route, req, unix.RTM_NEWNSID, func(b []byte, t *Translation) (ok bool) {
+	out, err := dump(c.route, req, unix.RTM_NEWNSID, 4, func(b []byte, t *Translation) (ok bool) {
 		t.There, t.Here, ok = decodeNSID(b)
 		return ok
 	})

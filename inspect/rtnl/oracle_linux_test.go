@@ -116,11 +116,13 @@ func TestLinks(t *testing.T) {
 					t.Errorf("cannot set %q", opt)
 				}
 			}
-			got := n.read()
-			var want, wantPort []obj
-			n.json(&want, "ip -d -s -j link show")
-			n.json(&wantPort, "bridge -d -j link show")
-			compareLinks(t, got, want, wantPort)
+			agree(t, func() string {
+				got := n.read()
+				var want, wantPort []obj
+				n.json(&want, "ip -d -s -j link show")
+				n.json(&wantPort, "bridge -d -j link show")
+				return compareLinks(got, want, wantPort)
+			})
 			if t.Failed() || n == far {
 				break
 			}
@@ -128,21 +130,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-func compareLinks(t *testing.T, ns *snapshot.Namespace, want, ports []obj) {
-	t.Helper()
+// compareLinks lists what differs.
+func compareLinks(ns *snapshot.Namespace, want, ports []obj) string {
+	var diffs strings.Builder
 	index := map[string]int{}
 	for _, w := range want {
 		index[str(w["ifname"])] = num(w["ifindex"])
 	}
 	if len(ns.Links) != len(want) {
-		t.Fatalf("%d links, ip has %d", len(ns.Links), len(want))
+		return fmt.Sprintf("%d links, ip has %d", len(ns.Links), len(want))
 	}
 	for i, w := range want {
 		l := ns.Links[i]
 		eq := func(what string, got, want any) {
-			t.Helper()
-			if d := gocmp.Diff(fmt.Sprint(want), fmt.Sprint(got)); d != "" {
-				t.Errorf("%s: %s (-ip +nscope): %s", l.Name, what, d)
+			if fmt.Sprint(want) != fmt.Sprint(got) {
+				fmt.Fprintf(&diffs, "%s: %s: -%v +%v\n", l.Name, what, want, got)
 			}
 		}
 		info, _ := w["linkinfo"].(obj)
@@ -167,7 +169,7 @@ func compareLinks(t *testing.T, ns *snapshot.Namespace, want, ports []obj) {
 		rx, _ := stats["rx"].(obj)
 		tx, _ := stats["tx"].(obj)
 		if l.Stats.RxDropped > uint64(num(rx["dropped"])) || l.Stats.TxPackets > uint64(num(tx["packets"])) || l.Stats.RxBytes > uint64(num(rx["bytes"])) {
-			t.Errorf("%s: statistics ahead of ip's: %+v, %v", l.Name, l.Stats, stats)
+			fmt.Fprintf(&diffs, "%s: statistics ahead of ip's: %+v, %v\n", l.Name, l.Stats, stats)
 		}
 
 		link, nsid := 0, "<nil>"
@@ -201,7 +203,7 @@ func compareLinks(t *testing.T, ns *snapshot.Namespace, want, ports []obj) {
 				eq("owner", *l.Tun.Owner, data["user"])
 				eq("group", *l.Tun.Group, data["group"])
 			} else if l.Tun.Owner != nil {
-				t.Errorf("%s has owner %d", l.Name, *l.Tun.Owner)
+				eq("owner", *l.Tun.Owner, nil)
 			}
 		case "veth":
 			eq("veth", l.Veth != nil, true)
@@ -213,6 +215,7 @@ func compareLinks(t *testing.T, ns *snapshot.Namespace, want, ports []obj) {
 			comparePort(l, slave, ports[i], index, eq)
 		}
 	}
+	return diffs.String()
 }
 
 func compareBridge(l snapshot.Link, d obj, eq func(string, any, any)) {
@@ -314,25 +317,25 @@ func compareVxlan(l snapshot.Link, d obj, index map[string]int, eq func(string, 
 
 func TestAddrs(t *testing.T) {
 	ns, _ := scene(t)
-	got := ns.read()
-	var want []obj
-	ns.json(&want, "ip -d -j addr show")
-	for _, w := range want {
-		l := link(t, got, str(w["ifname"]))
+	agree(t, func() string {
+		got := ns.read()
+		var want []obj
+		ns.json(&want, "ip -d -j addr show")
 		var lines, wantLines []string
-		for _, a := range l.Addrs {
-			lines = append(lines, fmt.Sprint(a.Prefix, a.Peer, a.Broadcast, a.Scope, a.Label, a.Flags))
-		}
-		infos, _ := w["addr_info"].([]any)
-		for _, i := range infos {
-			wantLines = append(wantLines, addrLine(i.(obj)))
+		for _, w := range want {
+			l := link(t, got, str(w["ifname"]))
+			for _, a := range l.Addrs {
+				lines = append(lines, fmt.Sprint(l.Name, " ", a.Prefix, a.Peer, a.Broadcast, a.Scope, a.Label, a.Flags))
+			}
+			infos, _ := w["addr_info"].([]any)
+			for _, i := range infos {
+				wantLines = append(wantLines, l.Name+" "+addrLine(i.(obj)))
+			}
 		}
 		slices.Sort(lines)
 		slices.Sort(wantLines)
-		if d := gocmp.Diff(wantLines, lines); d != "" {
-			t.Errorf("%s (-ip +nscope):\n%s", l.Name, d)
-		}
-	}
+		return gocmp.Diff(wantLines, lines)
+	})
 }
 
 // addrLine prints what ip says of an address as the model would.
@@ -397,37 +400,38 @@ func TestQdiscs(t *testing.T) {
 	if !ns.try("tc qdisc add dev w0 clsact") && !ns.try("tc qdisc add dev w0 ingress") {
 		t.Log("no ingress qdisc in this kernel")
 	}
-	got := ns.read()
-	var want []obj
-	ns.json(&want, "tc -s -j qdisc show")
-	if len(want) == 0 || len(want) != len(got.Qdiscs) {
-		t.Fatalf("%d qdiscs, tc has %d", len(got.Qdiscs), len(want))
-	}
-	names := map[int]string{}
-	for _, l := range got.Links {
-		names[l.Index] = l.Name
-	}
-	var lines, wantLines []string
-	for _, q := range got.Qdiscs {
-		lines = append(lines, fmt.Sprint(names[q.Ifindex], q.Kind, strings.TrimSuffix(q.Handle, "0"), q.Parent, q.Bytes, q.Packets, q.Drops, q.Overlimits, q.Requeues, q.Backlog, q.QLen))
-	}
 	drops := 0
-	for _, w := range want {
-		parent := str(w["parent"])
-		if yes(w["root"]) {
-			parent = "root"
+	agree(t, func() string {
+		got := ns.read()
+		var want []obj
+		ns.json(&want, "tc -s -j qdisc show")
+		if len(want) == 0 || len(want) != len(got.Qdiscs) {
+			return fmt.Sprintf("%d qdiscs, tc has %d", len(got.Qdiscs), len(want))
 		}
-		if parent == "ffff:fff1" {
-			parent = "ingress"
+		names := map[int]string{}
+		for _, l := range got.Links {
+			names[l.Index] = l.Name
 		}
-		drops += num(w["drops"])
-		wantLines = append(wantLines, fmt.Sprint(w["dev"], w["kind"], w["handle"], parent, num(w["bytes"]), num(w["packets"]), num(w["drops"]), num(w["overlimits"]), num(w["requeues"]), num(w["backlog"]), num(w["qlen"])))
-	}
-	slices.Sort(lines)
-	slices.Sort(wantLines)
-	if d := gocmp.Diff(wantLines, lines); d != "" {
-		t.Errorf("(-tc +nscope):\n%s", d)
-	}
+		var lines, wantLines []string
+		for _, q := range got.Qdiscs {
+			lines = append(lines, fmt.Sprint(names[q.Ifindex], q.Kind, strings.TrimSuffix(q.Handle, "0"), q.Parent, q.Bytes, q.Packets, q.Drops, q.Overlimits, q.Requeues, q.Backlog, q.QLen))
+		}
+		drops = 0
+		for _, w := range want {
+			parent := str(w["parent"])
+			if yes(w["root"]) {
+				parent = "root"
+			}
+			if parent == "ffff:fff1" {
+				parent = "ingress"
+			}
+			drops += num(w["drops"])
+			wantLines = append(wantLines, fmt.Sprint(w["dev"], w["kind"], w["handle"], parent, num(w["bytes"]), num(w["packets"]), num(w["drops"]), num(w["overlimits"]), num(w["requeues"]), num(w["backlog"]), num(w["qlen"])))
+		}
+		slices.Sort(lines)
+		slices.Sort(wantLines)
+		return gocmp.Diff(wantLines, lines)
+	})
 	if drops == 0 {
 		t.Error("the shaper dropped nothing: drops are not tested")
 	}

@@ -16,7 +16,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -43,7 +42,7 @@ func open(t *testing.T, family, typ, proto int, local unix.Sockaddr, opts ...fun
 }
 
 // scene makes sockets of every kind in a new namespace.
-func scene(t *testing.T) *netns.Handle {
+func scene(t *testing.T) *nettest.Handle {
 	nettest.NeedsTool(t, "ip", "ss")
 	ns := nettest.New(t)
 	nettest.Run(t, ns, "ip", "link", "set", "lo", "up")
@@ -106,7 +105,7 @@ func scene(t *testing.T) *netns.Handle {
 
 const protoOSPF = 89
 
-func conn(t *testing.T, ns *netns.Handle) *Conn {
+func conn(t *testing.T, ns *nettest.Handle) *Conn {
 	t.Helper()
 	var c *Conn
 	if err := ns.Do(func() (err error) { c, err = Open(); return err }); err != nil {
@@ -184,7 +183,7 @@ func addr(a netip.AddrPort) string {
 }
 
 // ss lists the sockets as ss does, in the words of line.
-func ss(t *testing.T, ns *netns.Handle) []string {
+func ss(t *testing.T, ns *nettest.Handle) []string {
 	out := []string{}
 	// ss reads raw sockets from /proc/net/raw where the kernel has no raw_diag, and then prints no inode.
 	for _, args := range [][]string{{"-t", "tcp"}, {"-u", "udp"}, {"-w", "raw"}} {

@@ -13,6 +13,9 @@ import (
 // nothing that must run there is skipped silently.
 const MustRun = "NSCOPE_MUST_RUN"
 
+// Handle is [netns.Handle], for the tests of packages that may not import inspect/netns.
+type Handle = netns.Handle
+
 // Needs skips the test for lack of what, or fails it where [MustRun] is set.
 func Needs(tb testing.TB, ok bool, what string) {
 	tb.Helper()
