@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -533,4 +534,53 @@ func TestPeerContainerd(t *testing.T) {
 			t.Errorf("killed: %+v, want process %d", c, pid)
 		}
 	}
+}
+
+// Containers come and go while the engine is read: that is no error, and whoever is said to run somewhere does.
+func TestPeerChurn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skip: starts an engine")
+	}
+	node := peer.NewDocker(t, 1).Nodes[0]
+	at := home(t, node.Host)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			name := fmt.Sprint("churn", i)
+			for ctx.Err() == nil {
+				if _, err := node.CLI(context.WithoutCancel(ctx), "run", "-d", "--name", name, peer.Image); err != nil {
+					t.Error(err)
+				}
+				if _, err := node.CLI(context.WithoutCancel(ctx), "rm", "-f", name); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	seen := map[string]bool{}
+	for range 25 {
+		_, w, _, gaps := of(t, readAll(t, nil), "docker", at)
+		if len(gaps) > 0 {
+			t.Errorf("gaps: %+v", gaps)
+		}
+		for _, c := range w {
+			seen[c.ID] = true
+			if c.Namespace == at {
+				t.Errorf("%s is said to be in the node's own namespace: %+v", c.Name, c)
+			}
+			if c.PID != 0 && c.State == "running" {
+				cgroup, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.PID))
+				if err == nil && len(cgroup) > 0 && !strings.Contains(string(cgroup), c.ID) {
+					t.Errorf("%s is said to be process %d, which is in %s", c.Name, c.PID, cgroup)
+				}
+			}
+		}
+	}
+	stop()
+	wg.Wait()
+	if len(seen) < 3 {
+		t.Errorf("only %d containers were seen", len(seen))
+	}
+	t.Logf("%d containers were seen", len(seen))
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
@@ -312,10 +313,7 @@ func (r *reading) containers(ctx context.Context, list []container.Summary) []do
 }
 
 // isGone tells whether the engine says that there is no such thing (any more).
-func isGone(err error) bool {
-	var nf interface{ NotFound() }
-	return errors.As(err, &nf)
-}
+func isGone(err error) bool { return errdefs.IsNotFound(err) }
 
 // summary makes a document of what a list tells.
 func summary(s *container.Summary) document {

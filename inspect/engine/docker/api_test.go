@@ -398,3 +398,73 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// A container that goes away between list and inspect is no gap: it happens all the time.
+func TestGone(t *testing.T) {
+	p := place(t)
+	full := recorded("1.41")
+	serve(t, p, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1.41/containers/5") || strings.HasPrefix(r.URL.Path, "/v1.41/networks/o") {
+			r.URL.Path += "x"
+		}
+		if strings.HasSuffix(r.URL.Path, "x") {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"message":"No such container"}`)
+			return
+		}
+		full.ServeHTTP(w, r)
+	}))
+	v := view(t, p, nodeProcesses(p))
+	a := read(t, v, p)
+	if len(a.Workloads) != 6 || len(a.Gaps) != 0 {
+		t.Errorf("%d containers, gaps %+v", len(a.Workloads), a.Gaps)
+	}
+}
+
+func BenchmarkAPI500(b *testing.B) {
+	dir := b.TempDir()
+	p := host.Place{Root: host.Root{Prefix: dir}, MntNS: 77}
+	if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	var list []string
+	for i := range 500 {
+		list = append(list, fmt.Sprintf(`{"Id":"%064x","Names":["/c%d"],"State":"running"}`, i, i))
+	}
+	one, err := os.ReadFile("testdata/api/container-508e2702bee42c6a18a169d3078790b27b01a36fb6c045f2c7ff8017ee429e6a.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	full := recorded("1.41")
+	l, err := net.Listen("unix", dir+"/run/docker.sock")
+	if err != nil {
+		b.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, isContainer := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/json"), "/v1.41/containers/")
+		switch {
+		case r.URL.Path == "/v1.41/containers/json":
+			fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
+		case isContainer:
+			fmt.Fprint(w, strings.Replace(string(one), "508e2702bee42c6a18a169d3078790b27b01a36fb6c045f2c7ff8017ee429e6a", id, 1))
+		default:
+			full.ServeHTTP(w, r)
+		}
+	})}
+	go srv.Serve(l) //nolint:errcheck // it ends with the benchmark
+	defer srv.Close()
+	var processes []netns.Process
+	for i := range 1500 {
+		processes = append(processes, netns.Process{PID: i + 1, NSPids: []int{i + 1}, Cgroup: fmt.Sprintf("/docker/%064x", i%500)})
+	}
+	v := host.NewView("/proc", processes)
+	v.Timeout = 30 * time.Second
+	v.Places = []host.Place{p}
+	for b.Loop() {
+		a := (Family{}).Find(v)[0].Read(context.Background(), v)
+		if len(a.Workloads) != 500 || len(a.Gaps) > 0 {
+			b.Fatalf("%d containers, gaps %v", len(a.Workloads), a.Gaps)
+		}
+	}
+}
