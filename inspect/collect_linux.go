@@ -137,6 +137,7 @@ func (c *collector) readAll(ctx context.Context, spaces []*netns.Namespace) {
 	}
 	close(work)
 	wg.Wait()
+	procnet.Done()
 }
 
 // mayPin tells whether n descriptors more may be open, with room for what else is needed.

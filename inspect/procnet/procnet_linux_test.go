@@ -182,16 +182,18 @@ func slowCounters(into map[string]uint64) error {
 	return nil
 }
 
-// TestXfrm has a packet want an IPsec state that is not there.
+// TestXfrm has an IPsec policy drop a packet.
 func TestXfrm(t *testing.T) {
 	ns := nettest.New(t)
-	nettest.Run(t, ns, "ip", "link", "set", "lo", "up")
-	_, err := nettest.Try(ns, "ip", "xfrm", "policy", "add", "src", "127.0.0.1", "dst", "127.0.0.1", "dir", "out", "priority", "1", "action", "block")
+	for _, args := range []string{"link add v type veth peer name w", "link set v up", "link set w up", "addr add 10.0.0.1/24 dev v"} {
+		nettest.Run(t, ns, "ip", strings.Fields(args)...)
+	}
+	_, err := nettest.Try(ns, "ip", "xfrm", "policy", "add", "src", "10.0.0.1", "dst", "10.0.0.2", "dir", "out", "priority", "1", "action", "block")
 	if _, statErr := os.Stat("/proc/thread-self/net/xfrm_stat"); err != nil || statErr != nil {
 		nettest.Needs(t, false, "xfrm with statistics in the kernel")
 	}
 	if err := ns.Do(func() error {
-		if c, err := net.Dial("udp", "127.0.0.1:9"); err == nil {
+		if c, err := net.Dial("udp", "10.0.0.2:9"); err == nil {
 			c.Write([]byte("x"))
 			c.Close()
 		}

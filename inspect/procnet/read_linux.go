@@ -69,11 +69,12 @@ func Sysctls(into map[string]string) (map[string]string, error) {
 	if out == nil {
 		out = make(map[string]string, 96)
 	}
-	root, err := unix.Open("/proc/sys/net", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	tree, err := takeTree()
 	if err != nil {
 		return out, fmt.Errorf("open /proc/sys/net: %w", err)
 	}
-	defer unix.Close(root)
+	defer giveTree(tree)
+	root := tree.root
 	var first error
 	var buf [128]byte
 	for i := range dirs {
