@@ -184,7 +184,7 @@ func (f *finder) netns(val string) {
 
 func (f *finder) path(val string) {
 	for _, n := range f.g.lookupPath(val, nil) {
-		f.hit(n, "path", path.Clean(val)+" is "+f.g.netnsSentence(n), f.g.runner(n))
+		f.hit(n, "path", path.Clean(val)+" is netns "+shortOf(n)+", "+f.g.netnsWhat(n), f.g.runner(n))
 	}
 	f.things(filter(f.g.names().exact[val], nil)) // a name may hold slashes
 	for i := range f.g.Nodes {
@@ -218,7 +218,11 @@ func (f *finder) pid(val string) {
 				s = fmt.Sprintf("process %d%s is the first of %s, in netns %s", pid, paren(comm), f.g.containerPhrase(c), shortOf(n))
 			}
 		}
-		f.hit(n, "pid", s, main, f.g.runner(n))
+		if main != nil {
+			f.hit(main, "pid", s, n)
+			continue
+		}
+		f.hit(n, "pid", s, f.g.runner(n))
 	}
 }
 
@@ -254,7 +258,7 @@ func (f *finder) vni(val string) {
 				}
 			}
 		}
-		f.hit(n, "VNI", fmt.Sprintf("VNI %d is of network %s: %s", v, n.Name, f.g.networkSentence(n)), related...)
+		f.hit(n, "VNI", fmt.Sprintf("VNI %d is that of %s, %s", v, n.Name, f.g.networkWhat(n)), related...)
 	}
 	for i := range f.g.Nodes {
 		if n := &f.g.Nodes[i]; n.Kind == KindLink && v != 0 && n.Attrs.VNI == uint32(v) && !told[n.ID] {
@@ -280,17 +284,32 @@ func (f *finder) port(val string) bool {
 		if e.Kind != EdgePublishes || uint64(e.Attrs.HostPort) != p || proto != "" && e.Attrs.Proto != proto || !portAt(e, addr) {
 			continue
 		}
-		told[e.To+" "+e.Attrs.Proto] = true
 		from, ok1 := f.g.Node(e.From)
 		to, ok2 := f.g.Node(e.To)
-		if ok1 && ok2 {
+		if ok1 && ok2 && f.hasAddr(to, addr) {
+			told[e.To+" "+e.Attrs.Proto] = true
 			f.published(e, from, to)
 		}
 	}
-	for _, n := range f.g.where(nil, func(n *Node) bool { return n.Kind == KindNetns }) {
+	for _, n := range f.g.where(nil, func(n *Node) bool { return n.Kind == KindNetns && f.hasAddr(n, addr) }) {
 		f.listens(n, uint16(p), proto, addr, told)
 	}
 	return true
+}
+
+// hasAddr reports whether an address, where one is given, is of a namespace.
+func (f *finder) hasAddr(ns *Node, a netip.Addr) bool {
+	if !a.IsValid() || a.IsLoopback() || a.IsUnspecified() {
+		return true
+	}
+	for _, l := range f.g.linksIn(ns) {
+		for _, s := range l.Attrs.Addrs {
+			if p, err := netip.ParsePrefix(s); err == nil && p.Addr() == a {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func portAt(e *Edge, addr netip.Addr) bool {
@@ -311,6 +330,9 @@ func (f *finder) published(e *Edge, from, to *Node) {
 	s := fmt.Sprintf("port %d/%s of %s is published by %s %s for its port %d", a.HostPort, a.Proto, where, from.Kind, from.Name, a.TargetPort)
 	if by != "" {
 		s += ", " + by
+	}
+	if a.Source == SourceEngine && from.Attrs.Engine != "" {
+		s += ", says " + from.Attrs.Engine
 	}
 	var related []*Node
 	if from.Kind == KindService {

@@ -11,12 +11,12 @@ import (
 // mac looks for a MAC; it reports whether the word is one.
 func (f *finder) mac(val string) bool {
 	hw, err := net.ParseMAC(val)
-	if err != nil || len(hw) != 6 {
-		return false
+	if err != nil || len(hw) != 6 || !strings.ContainsAny(val, ":-.") {
+		return false // twelve digits in a row are a container's id
 	}
 	mac := hw.String()
 	for _, l := range f.g.where(nil, func(n *Node) bool { return n.Kind == KindLink && n.Attrs.MAC == mac }) {
-		f.link(l, "MAC", fmt.Sprintf("%s is the MAC of %s; %s", mac, f.g.linkPhrase(l), f.g.linkSentence(l)))
+		f.link(l, "MAC", fmt.Sprintf("%s is the MAC of %s, %s", mac, f.g.linkPhrase(l), f.g.linkWhat(l)+f.g.withAddrs(l)))
 	}
 	owned := len(f.hits) > 0
 	for i := range f.g.Edges {
@@ -186,7 +186,7 @@ func (f *finder) owners(a netip.Addr) {
 			if ns, ok := f.g.Netns(l); ok && p.IsSingleIP() && f.balanced(ns, a) {
 				continue
 			}
-			f.link(l, "address", fmt.Sprintf("%s is an address of %s; %s", a, f.g.linkPhrase(l), f.g.linkSentence(l)))
+			f.link(l, "address", fmt.Sprintf("%s is an address of %s, %s", a, f.g.linkPhrase(l), f.g.linkWhat(l)))
 		}
 	}
 }
@@ -198,7 +198,7 @@ func (f *finder) balanced(ns *Node, a netip.Addr) bool {
 func (f *finder) gateways(a netip.Addr) {
 	for i := range f.g.Nodes {
 		if n := &f.g.Nodes[i]; n.Kind == KindNetwork && slices.Contains(n.Attrs.Gateways, a.String()) {
-			f.hit(n, "gateway", fmt.Sprintf("%s is the gateway of network %s; %s", a, n.Name, f.g.networkSentence(n)))
+			f.hit(n, "gateway", fmt.Sprintf("%s is the gateway of %s, %s", a, n.Name, f.g.networkWhat(n)))
 		}
 	}
 }
@@ -234,7 +234,7 @@ func (f *finder) claims(a netip.Addr) {
 			}
 			for _, ep := range w.Endpoints {
 				if ep.Addr.Addr() == a || ep.Addr6.Addr() == a {
-					f.hit(n, "endpoint", fmt.Sprintf("%s is the address that %s (%s) has on network %s, says %s", a, f.g.containerPhrase(n), n.Attrs.State, ep.NetworkName, n.Attrs.Engine))
+					f.hit(n, "endpoint", fmt.Sprintf("%s gave %s on network %s to %s (%s), but no link that was read has it", n.Attrs.Engine, a, ep.NetworkName, f.g.containerPhrase(n), n.Attrs.State))
 				}
 			}
 		case KindService:

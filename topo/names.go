@@ -87,8 +87,7 @@ func shortOf(n *Node) string { return n.ID[strings.LastIndexByte(n.ID, ':')+1:] 
 
 // aliases are shorter names of a container.
 func (g *Graph) aliases(n *Node) (out []string) {
-	w := &snapshot.Workload{Name: n.Name, Task: n.Attrs.Task, Service: n.Attrs.Service}
-	if a, ok := taskAlias(w); ok {
+	if a, ok := g.taskName(n); ok {
 		out = append(out, a)
 	}
 	if parts := strings.Split(n.Name, "/"); len(parts) == 3 { // <namespace>/<pod>/<container>
@@ -98,6 +97,11 @@ func (g *Graph) aliases(n *Node) (out []string) {
 		out = append(out, n.Attrs.Pod, raw.Pod.Name)
 	}
 	return out
+}
+
+// taskName is "web.2" for the container of a swarm task.
+func (g *Graph) taskName(n *Node) (string, bool) {
+	return taskAlias(&snapshot.Workload{Name: n.Name, Task: n.Attrs.Task, Service: n.Attrs.Service})
 }
 
 // lookup finds what a target without a host in front may mean, within a scope. The first rule that finds something

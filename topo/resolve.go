@@ -196,16 +196,21 @@ func (g *Graph) forms(n *Node) []string {
 	case KindLink:
 		out := []string{name, n.Host + "/" + name}
 		if ns, ok := g.Node(n.Attrs.Netns); ok {
-			if in := g.In(ns.ID, EdgeRunsIn); len(in) > 0 {
-				c, _ := g.Node(in[0].From)
-				out = append(out, "if:"+c.Name+"/"+name)
+			owner := ns
+			if c := g.holderOf(ns); c != nil {
+				owner = c
 			}
+			out = append(out, "if:"+g.TargetOf(owner)+"/"+name)
 			out = append(out, "if:netns:"+shortOf(ns)+"/"+name)
 		}
 		return out
 	}
 	last := n.Host[strings.LastIndexByte(n.Host, '/')+1:]
-	out := []string{name, kind + name}
+	var out []string
+	if a, ok := g.taskName(n); ok && n.Kind == KindContainer {
+		out = append(out, a)
+	}
+	out = append(out, name, kind+name)
 	if n.Host != "" {
 		out = append(out, last+"/"+kind+name, n.Host+"/"+kind+name)
 	}

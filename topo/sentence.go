@@ -63,7 +63,13 @@ func (g *Graph) runner(n *Node) *Node {
 	return first
 }
 
-func (g *Graph) containerPhrase(c *Node) string { return "container " + c.Name + g.on(c) }
+func (g *Graph) containerPhrase(c *Node) string {
+	name := c.Name
+	if a, ok := g.taskName(c); ok {
+		name = a
+	}
+	return "container " + name + g.on(c)
+}
 
 // linkPhrase names a link in a sentence: "eth0 of container web", "veth1a2b in the host netns".
 func (g *Graph) linkPhrase(l *Node) string {
@@ -135,19 +141,24 @@ func paren(s string) string {
 
 // linkSentence says what a link is and who is behind it.
 func (g *Graph) linkSentence(l *Node) string {
-	s := g.linkPhrase(l) + " is " + g.linkWhat(l)
-	if len(l.Attrs.Addrs) > 0 && l.Attrs.Type != "loopback" {
-		var addrs []string
-		for _, a := range l.Attrs.Addrs {
-			if !strings.HasPrefix(a, "fe80:") {
-				addrs = append(addrs, a)
-			}
-		}
-		if len(addrs) > 0 {
-			s += ", with " + strings.Join(addrs, ", ")
+	return g.linkPhrase(l) + " is " + g.linkWhat(l) + g.withAddrs(l)
+}
+
+// withAddrs adds a link's addresses to a sentence.
+func (g *Graph) withAddrs(l *Node) string {
+	if l.Attrs.Type == "loopback" {
+		return ""
+	}
+	var addrs []string
+	for _, a := range l.Attrs.Addrs {
+		if !strings.HasPrefix(a, "fe80:") {
+			addrs = append(addrs, a)
 		}
 	}
-	return s
+	if len(addrs) == 0 {
+		return ""
+	}
+	return ", with " + strings.Join(addrs, ", ")
 }
 
 func (g *Graph) linkWhat(l *Node) string {
@@ -162,7 +173,7 @@ func (g *Graph) linkWhat(l *Node) string {
 		if nets := g.carriedBy(l); len(nets) > 0 {
 			var names []string
 			for _, n := range nets {
-				names = append(names, networkPhrase(n))
+				names = append(names, n.Attrs.Engine+" network "+n.Name)
 			}
 			s = "the bridge of " + strings.Join(names, " and ")
 		}
@@ -237,7 +248,7 @@ func (g *Graph) vethWhat(l *Node) string {
 func (g *Graph) vxlanWhat(l *Node) string {
 	s := fmt.Sprintf("a vxlan with VNI %d on UDP port %d", l.Attrs.VNI, l.Attrs.Port)
 	if nets := g.carriedBy(l); len(nets) == 1 && nets[0].Attrs.Driver == "overlay" {
-		s = fmt.Sprintf("the vxlan of %s with VNI %d on UDP port %d", networkPhrase(nets[0]), l.Attrs.VNI, l.Attrs.Port)
+		s = fmt.Sprintf("the vxlan of %s network %s with VNI %d on UDP port %d", nets[0].Attrs.Engine, nets[0].Name, l.Attrs.VNI, l.Attrs.Port)
 	}
 	for _, e := range g.Out(l.ID, EdgeUnderlay) {
 		if n, ok := g.Node(e.To); ok && n.Kind == KindNetns && n.ID != l.Attrs.Netns {
@@ -266,6 +277,14 @@ func (g *Graph) vxlanWhat(l *Node) string {
 	return s
 }
 
+// enumerate is "a", "a and b", "a, b and c".
+func enumerate(s []string) string {
+	if len(s) < 2 {
+		return strings.Join(s, "")
+	}
+	return strings.Join(s[:len(s)-1], ", ") + " and " + s[len(s)-1]
+}
+
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -274,14 +293,15 @@ func count(n int, what string) string {
 }
 
 // netnsSentence says whose a namespace is.
-func (g *Graph) netnsSentence(n *Node) string {
-	s := "netns " + shortOf(n) + " is " + g.netnsPhrase(n)
+func (g *Graph) netnsSentence(n *Node) string { return "netns " + shortOf(n) + " is " + g.netnsWhat(n) }
+
+func (g *Graph) netnsWhat(n *Node) string {
+	s := g.netnsPhrase(n)
 	switch n.Attrs.Role {
-	case RoleNamed, RoleOther:
-		s = "netns " + shortOf(n) + g.on(n) + " is nobody's that is known"
-		if n.Name != shortOf(n) {
-			s = "netns " + shortOf(n) + g.on(n) + " is the one named " + n.Name
-		}
+	case RoleNamed:
+		s = "the one named " + n.Name + g.on(n)
+	case RoleOther:
+		s = "nobody's that is known" + g.on(n)
 	}
 	var also []string
 	if c := g.runner(n); c != nil {
@@ -327,8 +347,10 @@ func (g *Graph) containerSentence(n *Node) string {
 }
 
 // networkSentence says what a network is and what carries it.
-func (g *Graph) networkSentence(n *Node) string {
-	s := n.Name + " is a " + strings.TrimSpace(n.Attrs.Engine+" "+n.Attrs.Driver) + " network" + g.on(n)
+func (g *Graph) networkSentence(n *Node) string { return n.Name + " is " + g.networkWhat(n) }
+
+func (g *Graph) networkWhat(n *Node) string {
+	s := "a " + strings.TrimSpace(n.Attrs.Engine+" "+n.Attrs.Driver) + " network" + g.on(n)
 	facts := append([]string(nil), n.Attrs.Subnets...)
 	for _, v := range n.Attrs.VNIs {
 		facts = append(facts, fmt.Sprintf("VNI %d", v))
@@ -345,7 +367,7 @@ func (g *Graph) networkSentence(n *Node) string {
 		}
 	}
 	if len(by) > 0 {
-		s += ", carried by " + strings.Join(by, " and ")
+		s += ", carried by " + enumerate(by)
 	}
 	return s + ", with " + count(len(g.Members(n)), "running container")
 }
@@ -353,8 +375,8 @@ func (g *Graph) networkSentence(n *Node) string {
 // serviceSentence says what a service is, where it is balanced and who its members are.
 func (g *Graph) serviceSentence(n *Node) string {
 	s := n.Name + " is a swarm service"
-	if len(n.Attrs.VIPs) > 0 {
-		s += " with VIP " + strings.Join(n.Attrs.VIPs, ", ")
+	if k := len(n.Attrs.VIPs); k > 0 {
+		s += " with VIP" + map[bool]string{true: "s"}[k > 1] + " " + strings.Join(n.Attrs.VIPs, ", ")
 	} else if n.Attrs.EndpointMode != "" {
 		s += " in endpoint mode " + n.Attrs.EndpointMode
 	}
@@ -379,5 +401,5 @@ func (g *Graph) balancers(n *Node, vip string) string {
 			by = append(by, b.Name+g.on(b))
 		}
 	}
-	return strings.Join(sortedSet(by), " and ")
+	return enumerate(sortedSet(by))
 }
