@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -68,62 +67,14 @@ func (a *app) tellElsewhere(snaps []*snapshot.Snapshot) {
 		return
 	}
 	h := snaps[0].Host
+	closed := slices.ContainsFunc(snaps[0].Gaps, func(g snapshot.Gap) bool { return g.Reader == "processes" })
 	switch {
+	case h.InitNS == "" && closed:
+		fmt.Fprintln(a.err, "nscope: note: which network namespace is the host's could not be told: pid 1 and the kernel's threads may not be read")
 	case h.InitNS == "":
-		fmt.Fprintln(a.err, "nscope: note: which network namespace is the host's could not be told: pid 1 and the kernel's threads are out of sight (run the image with --pid=host)")
+		fmt.Fprintln(a.err, "nscope: note: no process of the host is in sight, only what nscope's own namespace leads to (run the image with --pid=host)")
 	case h.InitNS != h.SelfNS:
 		fmt.Fprintf(a.err, "nscope: note: nscope itself runs in netns %s, not in the host's, %s\n", h.SelfNS.Short(), h.InitNS.Short())
-	}
-}
-
-// mostGaps is how many kinds of gaps are told without -v.
-const mostGaps = 6
-
-// tellGaps says what could not be read, one line for each kind.
-func (a *app) tellGaps(g *topo.Graph) {
-	type kind struct{ reader, err, needs string }
-	type tally struct {
-		kind
-		spaces []string
-		n      int
-	}
-	var all []*tally
-	byKind := map[kind]*tally{}
-	for _, gap := range g.Gaps {
-		k := kind{gap.Reader, gap.Error, gap.Needs}
-		t := byKind[k]
-		if t == nil {
-			t = &tally{kind: k}
-			byKind[k] = t
-			all = append(all, t)
-		}
-		t.n++
-		if id := gap.Namespace.Short(); gap.Namespace != "" && !slices.Contains(t.spaces, id) {
-			t.spaces = append(t.spaces, id)
-		}
-	}
-	for i, t := range all {
-		if i == mostGaps && !a.verbose {
-			fmt.Fprintf(a.err, "nscope: gap: and %d more kinds (-v tells all)\n", len(all)-i)
-			return
-		}
-		var b strings.Builder
-		b.WriteString(t.reader)
-		switch {
-		case len(t.spaces) == 1:
-			fmt.Fprintf(&b, " of netns %s", t.spaces[0])
-		case len(t.spaces) > 1 && a.verbose:
-			fmt.Fprintf(&b, " of netns %s", strings.Join(t.spaces, ", "))
-		case len(t.spaces) > 1:
-			fmt.Fprintf(&b, " of %d namespaces", len(t.spaces))
-		case t.n > 1:
-			fmt.Fprintf(&b, " (%d times)", t.n)
-		}
-		fmt.Fprintf(&b, ": %s", t.err)
-		if t.needs != "" && !strings.Contains(t.err, t.needs) {
-			fmt.Fprintf(&b, " (needs %s)", t.needs)
-		}
-		fmt.Fprintf(a.err, "nscope: gap: %s\n", oneLine(b.String()))
 	}
 }
 

@@ -165,7 +165,7 @@ func (c *collector) readOne(found *netns.Namespace) *space {
 				return nil
 			}
 		}
-		gap("namespace", err, "")
+		gap("namespace", shortly(err), "")
 		return s
 	}
 	s.handle = h
@@ -175,7 +175,7 @@ func (c *collector) readOne(found *netns.Namespace) *space {
 	}
 	s.ns.OwnerUserNS = h.OwnerUserNS()
 	if err := enter(func() error { return c.readInside(s.ns, gap) }); err != nil {
-		gap("namespace", err, "")
+		gap("namespace", shortly(err), "")
 	}
 	if !c.pin {
 		h.Close()
@@ -224,6 +224,15 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 }
 
 var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")
+
+// shortly leaves out of an error what its gap says anyway: which namespace it is about.
+func shortly(err error) error {
+	var op *netns.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	return &netns.OpError{Op: op.Op, What: "it", Needs: op.Needs, Err: op.Err}
+}
 
 // onlyUnreachable tells whether the namespace surely still exists although no way led into it: a mount in another mount
 // namespace that something covers holds it.

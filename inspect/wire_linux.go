@@ -146,6 +146,9 @@ func (w *wiring) namespace(id snapshot.NSID) {
 			continue
 		}
 		k := *l.Peer.NSID
+		if k < 0 {
+			continue // NETNSA_NSID_NOT_ASSIGNED: in another namespace, and the kernel does not say which
+		}
 		if _, ok := w.ids[id][k]; !ok {
 			a.resolve(l, k)
 		}
@@ -311,6 +314,9 @@ func (a *asker) resolveHidden(ns *snapshot.Namespace) {
 			continue
 		}
 		k := *l.Peer.NSID
+		if k < 0 {
+			continue
+		}
 		if _, ok := a.w.ids[a.id][k]; !ok {
 			a.resolve(l, k)
 		}

@@ -76,7 +76,8 @@ func Read(ctx context.Context, o Options) Result {
 	if o.HostNS != "" {
 		v.HostNS = o.HostNS
 	}
-	v.FindPlaces(v.Table.Named(daemons...)...)
+	v.FindPlaces(lasting(v)...)
+	defer v.Close()
 
 	var engines []host.Engine
 	for _, f := range families(&o) {
@@ -98,8 +99,23 @@ func Read(ctx context.Context, o Options) Result {
 	return r
 }
 
-// daemons are the processes in whose mount namespaces engines have their files: the daemons, and what outlives them.
-var daemons = []string{
-	"dockerd", "containerd", "crio", "podman", "k3s", "flanneld",
-	"containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim", "conmon",
+// daemons are the processes in whose mount namespaces engines have their files.
+var daemons = []string{"dockerd", "containerd", "crio", "podman", "k3s", "flanneld"}
+
+// keepers are those that stay with a container when the daemon is gone.
+var keepers = []string{"containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim", "conmon"}
+
+// lasting returns these processes, daemons first: a keeper ends with its container, and one that only starts or deletes a
+// container ("containerd-shim-runc-v2 … start") at once.
+func lasting(v *host.View) []*netns.Process {
+	processes := v.Table.Named(daemons...)
+	var brief []*netns.Process
+	for _, p := range v.Table.Named(keepers...) {
+		if n := len(p.Args); n > 0 && (p.Args[n-1] == "start" || p.Args[n-1] == "delete") {
+			brief = append(brief, p)
+		} else {
+			processes = append(processes, p)
+		}
+	}
+	return append(processes, brief...)
 }

@@ -27,7 +27,7 @@ type finder struct {
 	sockets  []socketRef
 	owners   map[uint64]int
 	selfPID  int            // nscope's own in the /proc that is read, 0 where it is not in there
-	denied   map[string]int // reader → how many were not permitted
+	denied   map[string]int // key of closed → how many were not permitted
 	deniedEx map[string]error
 	gaps     []snapshot.Gap
 	kernelNS snapshot.NSID
@@ -88,8 +88,12 @@ func (f *finder) result(self snapshot.NSID) *Found {
 	out := &Found{
 		Self: self, Init: f.pid1NS, Processes: f.procs, SocketOwners: f.owners, Gaps: f.gaps,
 	}
-	if out.Init == "" {
+	switch {
+	case out.Init == "":
 		out.Init = f.kernelNS
+	case f.kernelNS == "" && f.alone():
+		// A container's own pid namespace: its pid 1 is nscope, or what started it.
+		out.Init = ""
 	}
 	// Our own is always known, also where our /proc is another's and does not list us.
 	if _, ok := f.spaces[self]; !ok {
@@ -114,15 +118,55 @@ func (f *finder) result(self snapshot.NSID) *Found {
 	if f.pid1Deny && f.kernelNS == "" {
 		f.denied["processes"]++
 	}
-	for _, reader := range []string{"processes", "descriptors", "mounts", "threads", "socket holders"} {
-		if n := f.denied[reader]; n > 0 {
+	for _, c := range closed {
+		if n := f.denied[c.key]; n > 0 {
 			out.Gaps = append(out.Gaps, snapshot.Gap{
-				Reader: reader, Count: n, Needs: "CAP_SYS_PTRACE",
-				Error: fmt.Sprintf("of %d processes could not be read: %v", n, f.deniedEx[reader]),
+				Reader: c.reader, Count: n, Needs: beyond(c.capability, c.needs),
+				Error: fmt.Sprintf(c.text, n) + ": " + f.deniedEx[c.key].Error(),
 			})
 		}
 	}
 	return out
+}
+
+// alone tells whether no process is in sight but nscope and those that it descends from.
+func (f *finder) alone() bool {
+	parent := map[int]int{}
+	for _, p := range f.procs {
+		parent[p.PID] = p.PPID
+	}
+	line := 0
+	for pid := f.selfPID; pid != 0 && line <= len(parent); pid = parent[pid] {
+		if _, ok := parent[pid]; !ok {
+			return false
+		}
+		line++
+	}
+	return line == len(parent)
+}
+
+// closed is what a process may be closed to, what is lost then, and the capability that opens it.
+var closed = []struct {
+	key, reader, text string
+	capability        int
+	needs             string
+}{
+	// ptrace(2), "Ptrace access mode checking": PTRACE_MODE_READ.
+	{"processes", "processes", "the namespaces, mounts and descriptors of %d are not seen", unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	{"threads", "threads", "those of %d processes are not seen", unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	{"mounts", "mounts", "those of %d processes are not seen", unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	// /proc/<pid>/fd is a folder that only the process's user may read, whoever may trace it.
+	{"descriptors", "descriptors", "those of %d processes are not seen", unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"},
+	{"sockets", "socket holders", "the sockets of %d processes could not be copied", unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	{"socket namespaces", "socket holders", "the namespaces of the sockets of %d processes could not be told", unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+}
+
+// beyond is what a read needs that was not permitted: the capability or, where that is there, what forbids it all the same.
+func beyond(capability int, name string) string {
+	if !HasCap(capability) {
+		return name
+	}
+	return "more than " + name + ", which is there: AppArmor, SELinux, Yama or a user namespace forbids it, see docs/privileges.md"
 }
 
 func compareHolders(a, b snapshot.Holder) int {
@@ -205,14 +249,14 @@ func (f *finder) hold(id snapshot.NSID, h snapshot.Holder, w way) {
 }
 
 // deny counts a read that was not permitted. A process that vanished is nothing.
-func (f *finder) deny(reader string, err error) {
+func (f *finder) deny(key string, err error) {
 	if !errors.Is(err, fs.ErrPermission) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.denied[reader]++
-	f.deniedEx[reader] = unwrapPath(err)
+	f.denied[key]++
+	f.deniedEx[key] = unwrapPath(err)
 }
 
 func unwrapPath(err error) error {
@@ -342,8 +386,8 @@ func (f *finder) mounts() {
 	var order []uint64
 	for _, p := range f.procs {
 		if p.MntNS == 0 {
-			// Not permitted, or gone since: only the former is a gap. Of a closed pid 1 see result.
-			if p.PID != 1 || f.pid1NS != "" {
+			// Not permitted, or gone since: only the former is a gap, and one already where the process is closed altogether.
+			if p.NetNS != "" {
 				_, err := os.Stat(f.proc + "/" + strconv.Itoa(p.PID) + "/ns/mnt")
 				f.deny("mounts", err)
 			}
@@ -368,7 +412,7 @@ func (f *finder) mounts() {
 }
 
 func (f *finder) mountsOf(p Process, mountinfo string, own bool) {
-	mounts, hidepid := parseMountinfo(mountinfo)
+	mounts, hidepid := parseMountinfo(mountinfo, f.proc)
 	if own && hidepid != "" && hidepid != "0" && hidepid != "off" && !canPtrace() {
 		f.gaps = append(f.gaps, snapshot.Gap{Reader: "processes", Error: "/proc hides other users' processes (hidepid=" + hidepid + ")", Needs: "CAP_SYS_PTRACE"})
 	}

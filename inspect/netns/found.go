@@ -19,7 +19,8 @@ type Found struct {
 	Processes []Process
 	// SocketOwners maps the inode of a socket to the lowest pid that has it open.
 	SocketOwners map[uint64]int
-	// Self is the namespace that nscope runs in; Init that of pid 1 or of the kernel's threads, "" where neither was readable.
+	// Self is the namespace that nscope runs in; Init that of pid 1 or of the kernel's threads, "" where neither was
+	// readable, or where pid 1 is nscope's own container's.
 	Self, Init snapshot.NSID
 	Gaps       []snapshot.Gap
 }
@@ -168,8 +169,8 @@ type mountPoint struct {
 
 // parseMountinfo finds the nsfs mounts of network namespaces in /proc/<pid>/mountinfo: their root field is
 // "net:[<inode>]". Mount points come unescaped (fs/proc_namespace.c escapes space, tab, newline and backslash in octal).
-// hidepid is that of the mount of procfs at /proc, "" for none.
-func parseMountinfo(b string) (mounts []mountPoint, hidepid string) {
+// hidepid is that of the mount of procfs at proc, "" for none.
+func parseMountinfo(b, proc string) (mounts []mountPoint, hidepid string) {
 	for line := range strings.Lines(b) {
 		if !strings.Contains(line, " nsfs ") && !strings.Contains(line, "hidepid=") {
 			continue
@@ -187,7 +188,7 @@ func parseMountinfo(b string) (mounts []mountPoint, hidepid string) {
 		}
 		switch f[sep+1] {
 		case "proc":
-			if f[4] == "/proc" {
+			if f[4] == proc {
 				for opt := range strings.SplitSeq(f[len(f)-1], ",") {
 					if v, ok := strings.CutPrefix(opt, "hidepid="); ok {
 						hidepid = v

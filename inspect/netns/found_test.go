@@ -53,7 +53,7 @@ func TestParseMountinfo(t *testing.T) {
 602 29 0:4 net:[4026532186] /run/docker/netns/1-abc rw - nsfs nsfs rw
 broken nsfs line - nsfs
 `
-	mounts, hidepid := parseMountinfo(in)
+	mounts, hidepid := parseMountinfo(in, "/proc")
 	if hidepid != "2" || len(mounts) != 2 || mounts[0] != (mountPoint{4026532184, "/run/netns/a b"}) || mounts[1].inode != 4026532186 {
 		t.Errorf("parseMountinfo = %v %q", mounts, hidepid)
 	}
@@ -68,7 +68,7 @@ func FuzzProcFiles(f *testing.F) {
 		parseStat(s)
 		parseNSpid(s)
 		parseCgroup(s)
-		parseMountinfo(s)
+		parseMountinfo(s, "/proc")
 		unescapeMount(s)
 		parseNSLink(s, "net")
 		parseInodes(s, 9, map[uint64]struct{}{})

@@ -102,7 +102,7 @@ func (f *finder) socketHolders(ctx context.Context) {
 			if err != nil {
 				if errors.Is(err, fs.ErrPermission) {
 					refused[s.pid] = true
-					f.deny("socket holders", err)
+					f.deny(closedTo(err), err)
 				}
 				continue
 			}
@@ -117,6 +117,19 @@ func (f *finder) socketHolders(ctx context.Context) {
 			f.hold(id, snapshot.Holder{Kind: snapshot.HolderSocket, PID: s.pid, FD: s.fd, Comm: comm[s.pid]}, way{pid: s.pid, fd: s.fd})
 		}
 	}
+}
+
+// errNotAdmin is a socket that could be copied but whose namespace may not be told.
+type errNotAdmin struct{ error }
+
+func (e errNotAdmin) Unwrap() error { return e.error }
+
+// closedTo is the key in closed of an error of socketNS.
+func closedTo(err error) string {
+	if errors.As(err, new(errNotAdmin)) {
+		return "socket namespaces"
+	}
+	return "sockets"
 }
 
 // socketNS opens the namespace of another process's socket: pidfd_getfd (Linux 5.6, needs PTRACE_MODE_ATTACH) and
@@ -134,7 +147,7 @@ func socketNS(pid, fd int) (int, error) {
 	defer unix.Close(sock)
 	ns, err := unix.IoctlRetInt(sock, unix.SIOCGSKNS)
 	if err != nil {
-		return -1, err
+		return -1, errNotAdmin{err}
 	}
 	unix.CloseOnExec(ns)
 	return ns, nil

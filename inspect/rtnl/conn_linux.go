@@ -119,7 +119,12 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 	ns.Xfrm.States, errs[0] = dump(c.xfrm, dumpStates, xfrmNewSA, 0, decodeXfrmState)
 	ns.Xfrm.Policies, errs[1] = dump(c.xfrm, dumpPolicies, xfrmNewPolicy, 0, decodeXfrmPolicy)
 	sortXfrm(&ns.Xfrm)
-	if err := errors.Join(errs[:]...); err != nil {
+	// Where both fail, they do so for one reason.
+	err = errs[0]
+	if err == nil {
+		err = errs[1]
+	}
+	if err != nil {
 		gap("xfrm", &Error{"xfrm", err}, needs(err))
 	}
 }

@@ -134,8 +134,9 @@ func (n *Namespace) normalize() {
 	}
 	slices.SortFunc(n.Routes, compareRoute)
 	fill(&n.Rules)
-	slices.SortFunc(n.Rules, func(a, b Rule) int {
-		return cmp.Or(strings.Compare(a.Family, b.Family), cmp.Compare(a.Priority, b.Priority), ComparePrefix(a.Src, b.Src), ComparePrefix(a.Dst, b.Dst), cmp.Compare(a.FwMark, b.FwMark), cmp.Compare(a.Table, b.Table))
+	// Stable: the kernel tries rules of one priority in the order in which it lists them.
+	slices.SortStableFunc(n.Rules, func(a, b Rule) int {
+		return cmp.Or(strings.Compare(a.Family, b.Family), cmp.Compare(a.Priority, b.Priority))
 	})
 	fill(&n.Neighbors)
 	for i := range n.Neighbors {

@@ -183,13 +183,19 @@ func (d *daemon) Read(ctx context.Context, v *host.View) host.Answer {
 			d.task(v, &a, ns, id, home, cni)
 		}
 	}
-	if len(a.Workloads) == 0 && (docker || d.proc == nil) {
+	if len(a.Workloads) == 0 && (docker || d.proc == nil || d.ofDocker(v)) {
 		// It runs for Docker only, or not at all.
 		return host.Answer{}
 	}
 	e.Name = v.NameOf(home)
 	a.Engine = e
 	return a
+}
+
+// ofDocker tells whether it was started by dockerd, for its own use.
+func (d *daemon) ofDocker(v *host.View) bool {
+	p := v.Table.Get(d.proc.PPID)
+	return p != nil && p.Comm == "dockerd"
 }
 
 // task reads one bundle. One that is not readable is just being made or just going away.

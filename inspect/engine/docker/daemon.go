@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ type daemon struct {
 	// supplement asks more where the engine is Podman, apiOnly is set for one without Docker's files.
 	supplement Supplement
 	apiOnly    bool
+	// closed says why its process's mount namespace cannot be looked into, nil where it can.
+	closed error
 	// dataRoot and execRoot are "" where nothing tells them.
 	dataRoot, execRoot string
 }
@@ -57,6 +60,7 @@ func ofProcess(v *host.View, p *netns.Process) *daemon {
 	place, ok := v.PlaceOf(p)
 	d := &daemon{kind: "docker", place: place, proc: p}
 	if !ok {
+		d.closed = &fs.PathError{Op: "look into", Path: p.Root, Err: fs.ErrPermission}
 		return d
 	}
 	var file configFile
@@ -164,7 +168,7 @@ type shimGroup struct {
 func shims(v *host.View) []shimGroup {
 	var groups []shimGroup
 	for _, p := range v.Table.Named("containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim") {
-		if host.Arg(p.Args, "-namespace", "--namespace") != "moby" || shimID(p) == "" {
+		if host.Arg(p.Args, "-namespace", "--namespace") != "moby" || shimID(p) == "" || isBrief(p) {
 			continue
 		}
 		address := host.Arg(p.Args, "-address", "--address")
@@ -175,6 +179,12 @@ func shims(v *host.View) []shimGroup {
 		groups[i].shims = append(groups[i].shims, p)
 	}
 	return groups
+}
+
+// isBrief tells a shim's binary at starting or deleting a container, which ends at once, from one that stays with it.
+func isBrief(p *netns.Process) bool {
+	last := p.Args[len(p.Args)-1]
+	return last == "start" || last == "delete"
 }
 
 // shimID is the container of a shim. The old shim of runtime v1 has only -workdir …/<id>.

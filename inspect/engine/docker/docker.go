@@ -189,9 +189,12 @@ func (d *daemon) Read(ctx context.Context, v *host.View) host.Answer {
 	if d.proc != nil {
 		e.PID = d.proc.PID
 	}
-	a, err := d.ask(ctx, v, e)
+	err := d.closed
 	if err == nil {
-		return a
+		var a host.Answer
+		if a, err = d.ask(ctx, v, e); err == nil {
+			return a
+		}
 	}
 	if d.apiOnly {
 		return d.silent(e, err)

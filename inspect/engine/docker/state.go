@@ -82,8 +82,11 @@ func (d *daemon) fromDisk(ctx context.Context, v *host.View, e snapshot.Engine, 
 	}
 	what := needs(why)
 	if errors.Is(why, fs.ErrPermission) && s.root.Prefix != "" {
-		// The group is no help against another mount namespace.
+		// The group's name is that host's affair, and no help where its mount namespace is closed.
 		what = host.Needs(why)
+		if path := (*fs.PathError)(nil); errors.As(why, &path) && path.Op == "connect to" {
+			what = "root, the group that owns the socket, or CAP_DAC_OVERRIDE"
+		}
 	}
 	a.Gap(what, fmt.Errorf("%w: %s", why, read))
 	// Whoever may not open the socket may not read the files: once is enough.

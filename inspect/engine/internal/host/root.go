@@ -23,6 +23,21 @@ var ErrNotRegular = errors.New("not a regular file")
 type Root struct {
 	// Prefix is the path at which it is reached ("/proc/1234/root"), empty for the reader's own.
 	Prefix string
+	// held keeps the mount namespace in reach when the process of Prefix ends; nil where it is reached by name.
+	held *os.File
+}
+
+// Hold opens a root, so that it stays in reach when the process ends through which it is. Release lets go of it.
+func Hold(prefix string) (Root, error) {
+	f, err := holdRoot(prefix)
+	return Root{Prefix: prefix, held: f}, err
+}
+
+// Release undoes Hold.
+func (r Root) Release() {
+	if r.held != nil {
+		r.held.Close()
+	}
 }
 
 // Path is how a file of the root is called in messages.
@@ -122,6 +137,7 @@ func (r Root) resolve(name string) (string, error) {
 	if r.Prefix == "" {
 		return name, nil
 	}
+	prefix := r.walkFrom()
 	todo := strings.Split(path.Clean("/"+name), "/")
 	at, links := "/", 0
 	for len(todo) > 0 {
@@ -135,7 +151,7 @@ func (r Root) resolve(name string) (string, error) {
 			continue
 		}
 		next := path.Join(at, part)
-		info, err := os.Lstat(r.Prefix + next)
+		info, err := os.Lstat(prefix + next)
 		if err != nil {
 			return "", err
 		}
@@ -146,7 +162,7 @@ func (r Root) resolve(name string) (string, error) {
 		if links++; links > maxLinks {
 			return "", &fs.PathError{Op: "resolve", Path: r.Path(name), Err: errors.New("too many links")}
 		}
-		target, err := os.Readlink(r.Prefix + next)
+		target, err := os.Readlink(prefix + next)
 		if err != nil {
 			return "", err
 		}
@@ -155,5 +171,5 @@ func (r Root) resolve(name string) (string, error) {
 		}
 		todo = append(strings.Split(target, "/"), todo...)
 	}
-	return r.Prefix + at, nil
+	return prefix + at, nil
 }

@@ -25,11 +25,15 @@ func (r Root) openPath(name string) (*os.File, error) {
 func (r Root) openFlags(name string, flags int) (*os.File, error) {
 	fail := func(err error) error { return &fs.PathError{Op: "open", Path: r.Path(name), Err: err} }
 	if r.Prefix != "" {
-		root, err := unix.Open(r.Prefix+"/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, fail(err)
+		dir := r.held
+		if dir == nil {
+			var err error
+			if dir, err = holdRoot(r.Prefix); err != nil {
+				return nil, err
+			}
+			defer dir.Close()
 		}
-		defer unix.Close(root)
+		root := int(dir.Fd())
 		rel := strings.TrimPrefix(path.Clean("/"+name), "/")
 		if rel == "" {
 			rel = "."
@@ -54,6 +58,22 @@ func (r Root) openFlags(name string, flags int) (*os.File, error) {
 		return nil, fail(err)
 	}
 	return os.NewFile(uintptr(fd), r.Path(name)), nil
+}
+
+func holdRoot(prefix string) (*os.File, error) {
+	fd, err := unix.Open(prefix+"/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: prefix, Err: err}
+	}
+	return os.NewFile(uintptr(fd), prefix), nil
+}
+
+// walkFrom is the path from which resolve walks.
+func (r Root) walkFrom() string {
+	if r.held != nil {
+		return dialAddress(r.held)
+	}
+	return r.Prefix
 }
 
 func retry(open func() (int, error)) (int, error) {

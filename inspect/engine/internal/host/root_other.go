@@ -9,6 +9,10 @@ import (
 	"reflect"
 )
 
+func holdRoot(prefix string) (*os.File, error) { return os.Open(prefix + "/") }
+
+func (r Root) walkFrom() string { return r.Prefix }
+
 func (r Root) open(name string) (*os.File, error) {
 	file, err := r.resolve(name)
 	if err != nil {

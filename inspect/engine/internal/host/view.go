@@ -50,7 +50,7 @@ func NewView(proc string, processes []netns.Process) *View {
 }
 
 // FindPlaces fills Places with the reader's own mount namespace, that of pid 1, and those of the given processes, which are
-// the engines'.
+// the engines', the longest-lived first. Close the view afterwards.
 func (v *View) FindPlaces(processes ...*netns.Process) {
 	own := mntNS(filepath.Join(v.Proc, "self/ns/mnt"))
 	v.Places = []Place{{MntNS: own}}
@@ -58,17 +58,38 @@ func (v *View) FindPlaces(processes ...*netns.Process) {
 	for _, p := range processes {
 		v.Homes[p.NetNS] = true
 	}
-	seen := map[uint64]bool{own: true}
+	at := map[uint64]int{own: 0}
 	if init := v.Table.Get(1); init != nil {
 		processes = append([]*netns.Process{init}, processes...)
 	}
 	for _, p := range processes {
 		// What cannot be named cannot be entered either.
-		if p.MntNS == 0 || seen[p.MntNS] {
+		if p.MntNS == 0 {
 			continue
 		}
-		seen[p.MntNS] = true
-		v.Places = append(v.Places, Place{Root: Root{Prefix: p.Root}, MntNS: p.MntNS, PID: p.PID})
+		i, seen := at[p.MntNS]
+		if seen && (i == 0 || v.Places[i].Root.held != nil) {
+			continue
+		}
+		// A process may have ended since; then the next one in the same mount namespace leads there.
+		root, err := Hold(p.Root)
+		if err != nil {
+			root = Root{Prefix: p.Root}
+		}
+		place := Place{Root: root, MntNS: p.MntNS, PID: p.PID}
+		if !seen {
+			at[p.MntNS] = len(v.Places)
+			v.Places = append(v.Places, place)
+		} else if root.held != nil {
+			v.Places[i] = place
+		}
+	}
+}
+
+// Close lets go of the places.
+func (v *View) Close() {
+	for _, place := range v.Places {
+		place.Root.Release()
 	}
 }
 
