@@ -173,10 +173,14 @@ func opErr(op, what string, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
 		e.Err = ErrGone
 	case errors.Is(err, fs.ErrPermission):
-		if op == "open" {
-			e.Needs = "CAP_SYS_PTRACE"
-		} else {
+		switch {
+		case op != "open":
 			e.Needs = "CAP_SYS_ADMIN"
+		case HasCap(unix.CAP_SYS_PTRACE):
+			// Not the process is closed, but a folder on the way (/run/docker is root's).
+			e.Needs = "CAP_DAC_READ_SEARCH"
+		default:
+			e.Needs = "CAP_SYS_PTRACE"
 		}
 	}
 	return e
