@@ -278,7 +278,7 @@ func patchPeers(best sighting, views []sighting) []snapshot.Link {
 			continue
 		}
 		for _, v := range views {
-			if v.ns == best.ns {
+			if v.ns == best.ns || v.ns.ID != best.ns.ID {
 				continue // an nsid is one namespace's own
 			}
 			j := slices.IndexFunc(v.ns.Links, func(o snapshot.Link) bool {

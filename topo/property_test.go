@@ -3,6 +3,7 @@ package topo
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -260,5 +261,73 @@ func TestPropertyTwoKernels(t *testing.T) {
 		if len(got) != len(want) {
 			t.Fatalf("seed %d: %d edges, want %d", seed, len(got), len(want))
 		}
+	}
+}
+
+// Reading takes time: of namespaces read before and after links were moved, removed and made anew with the same
+// ifindexes, only such pairs are drawn as were pairs at one of the two moments.
+func TestPropertyTorn(t *testing.T) {
+	drawn := 0
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		k := randomHost(rng, bootA)
+		before, was := k.snapshot("h", k.all[0]), truth(k)
+		for range 2 * len(k.all) {
+			n := k.all[rng.IntN(len(k.all))]
+			if len(n.links) < 2 {
+				continue
+			}
+			switch l := n.links[1+rng.IntN(len(n.links)-1)]; {
+			case l.peer == nil:
+			case rng.IntN(2) == 0:
+				l.move(k.all[rng.IntN(len(k.all))])
+			default: // the pair goes, and others get its numbers
+				for _, e := range []*simLink{l, l.peer} {
+					e.ns.links = slices.DeleteFunc(e.ns.links, func(o *simLink) bool { return o == e })
+					at := e.ns.next
+					e.ns.next = e.l.Index
+					other := k.all[rng.IntN(len(k.all))]
+					if other == e.ns {
+						e.ns.next = at
+						continue
+					}
+					veth(e.ns, "new", other, "newp")
+					e.ns.next = at
+				}
+			}
+		}
+		after, now := k.snapshot("h", k.all[0]), truth(k)
+		for i := range before.Namespaces {
+			if rng.IntN(2) == 0 {
+				before.Namespaces[i] = after.Namespaces[i]
+			}
+			for j := range before.Namespaces[i].Links {
+				if p := before.Namespaces[i].Links[j].Peer; p != nil && p.NSID != nil && rng.IntN(4) == 0 {
+					p.Namespace = ""
+				}
+			}
+		}
+		g := Build(before)
+		sound(t, g)
+		ends := map[string]int{}
+		for r := range relations(g) {
+			if r.kind != EdgeVeth {
+				continue
+			}
+			drawn++
+			ends[r.from]++
+			ends[r.to]++
+			if !was[r] && !now[r] {
+				t.Fatalf("seed %d: %v was never a pair", seed, r)
+			}
+		}
+		for id, n := range ends {
+			if n > 1 {
+				t.Fatalf("seed %d: %s has %d other ends", seed, id, n)
+			}
+		}
+	}
+	if drawn < 400 {
+		t.Errorf("only %d pairs in all: the test tests nothing", drawn)
 	}
 }

@@ -213,6 +213,9 @@ func TestTwinLabs(t *testing.T) {
 	for _, lab := range []*swarm{a, b} {
 		wantEdge(t, g, EdgeTunnel, lab.node[0].backend.get("vxlan0").node(), lab.node[1].backend.get("vxlan0").node())
 	}
+	if e := g.Out(b.node[0].lb.node(), EdgeBalances); len(e) > 0 {
+		t.Errorf("the other lab's balancer, with the same VIP, balances this one's service: %v", e[0])
+	}
 	g = build(true)
 	for _, e := range g.Edges {
 		if e.Kind == EdgeTunnel && e.To != "vtep:10.99.0.1" && e.To != "vtep:10.99.0.2" {
