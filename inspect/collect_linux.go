@@ -102,7 +102,7 @@ func (c *collector) find(ctx context.Context) (*netns.Found, error) {
 
 func (c *collector) engineOptions(procs []netns.Process) engine.Options {
 	return engine.Options{
-		Proc: c.proc, Processes: procs, Endpoints: c.endpoints, Timeout: c.timeout, Etcd: c.etcd,
+		Proc: c.proc, Processes: procs, HostNS: c.found.Init, Endpoints: c.endpoints, Timeout: c.timeout, Etcd: c.etcd,
 		Hostname: func(pid int) string {
 			name, _ := netns.Hostname(c.proc, pid)
 			return name

@@ -28,6 +28,8 @@ var (
 // MaxSize bounds how many bytes of JSON a snapshot may have: against files that unpack without end.
 const MaxSize = 1 << 30
 
+var maxSize int64 = MaxSize // smaller in tests
+
 // Load reads a snapshot from a file, "-" being standard input. Compression (gzip, zstd) is told by the content, not by the name.
 func Load(path string) (*Snapshot, error) {
 	if path == "-" {
@@ -71,7 +73,7 @@ func Read(r io.Reader) (*Snapshot, error) {
 		defer z.Close()
 		in = z
 	}
-	lim := &limited{r: in, left: MaxSize}
+	lim := &limited{r: in, left: maxSize}
 	dec := json.NewDecoder(lim)
 	var s Snapshot
 	if err := dec.Decode(&s); err != nil {

@@ -317,6 +317,9 @@ func (r *redactor) addr(a netip.Addr) netip.Addr {
 	if !a.IsValid() {
 		return a
 	}
+	if a.Is4In6() {
+		return netip.AddrFrom16(r.addr(a.Unmap()).As16())
+	}
 	zone := a.Zone()
 	a = a.WithZone("")
 	if b, ok := r.addrs[a]; ok {
