@@ -41,6 +41,7 @@ func report(w io.Writer, err error) int {
 	var missing *topo.NotFoundError
 	var op *netns.OpError
 	var command *commandError
+	var denied *netns.DeniedError
 	if err == nil {
 		return exitOK
 	}
@@ -59,6 +60,8 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &denied):
+		return exitDenied
 	case errors.As(err, &op) && errors.Is(err, fs.ErrPermission):
 		fmt.Fprintln(w, "  run as root, or see docs/privileges.md for the capabilities that are enough")
 		return exitDenied

@@ -176,11 +176,11 @@ func opErr(op, what string, err error) error {
 		switch {
 		case op != "open":
 			e.Needs = "CAP_SYS_ADMIN"
-		case HasCap(unix.CAP_SYS_PTRACE):
+		case !HasCap(unix.CAP_SYS_PTRACE):
+			e.Needs = "CAP_SYS_PTRACE"
+		case !HasCap(unix.CAP_DAC_READ_SEARCH):
 			// Not the process is closed, but a folder on the way (/run/docker is root's).
 			e.Needs = "CAP_DAC_READ_SEARCH"
-		default:
-			e.Needs = "CAP_SYS_PTRACE"
 		}
 	}
 	return e

@@ -30,3 +30,8 @@ func Exec(*Handle, []string, ExecOptions) error { return ErrUnsupported }
 
 // InContainer is false: there are no Linux containers here.
 func InContainer(string) bool { return false }
+
+// MayEnter is false.
+func MayEnter() bool { return false }
+
+func denied(target string, err error) error { return &DeniedError{Target: target, Err: err} }
