@@ -120,6 +120,9 @@ func (b *builder) wiring(sp *space, pod bool) string {
 		case "macvlan", "macvtap", "ipvlan", "ipvtap":
 			found[strings.Replace(l.l.Kind, "vtap", "vlan", 1)] = true
 		case "veth", "netkit":
+			if m := l.master(); m != nil && m.l.Kind == "bridge" {
+				continue // a switch's port, not what the namespace hangs on
+			}
 			found[b.vethMode(l, pod)] = true
 		}
 	}

@@ -196,7 +196,9 @@ func (b *builder) hasTask(s *svc, t *snapshot.Task) bool {
 	return slices.ContainsFunc(s.tasks, func(w *work) bool { return w.w.ID == t.Workload || w.w.Task == t.ID && t.ID != "" })
 }
 
-// balances draws the sandboxes that hold the service's VIP, as an address on a link there.
+// balances draws the sandboxes that hold the service's VIP. An address on a link there proves it. Where the kernel has
+// no such address (it lacks IPVS, or the address was lost) the network's own sandbox is still the one in which the
+// engine means to balance: that is its claim.
 func (b *builder) balances(s *svc) {
 	for _, sp := range b.allSpaces() {
 		if sp.role != RoleLoadBalancer && sp.role != RoleIngress || sp.netID == "" {
@@ -206,11 +208,13 @@ func (b *builder) balances(s *svc) {
 			if !strings.HasPrefix(v.network, sp.netID) {
 				continue // another swarm may have the same address
 			}
+			a := EdgeAttrs{Source: SourceEngine, Address: v.addr.String(), Network: b.netName(s.src, v.network)}
 			for _, l := range sp.links {
 				if slices.ContainsFunc(l.l.Addrs, func(a snapshot.Addr) bool { return a.Prefix.Addr() == v.addr && a.Prefix.IsSingleIP() }) {
-					b.edge(EdgeBalances, sp.node, s.node, EdgeAttrs{Address: v.addr.String(), Network: b.netName(s.src, v.network)})
+					a.Source = ""
 				}
 			}
+			b.edge(EdgeBalances, sp.node, s.node, a)
 		}
 	}
 }

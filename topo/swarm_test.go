@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,27 @@ func TestNetworksFromEndpoints(t *testing.T) {
 	wantEdge(t, g, EdgeCarries, lab.node[1].backend.node(), n.ID)
 }
 
+// Nested nodes of one name: none of them has it alone.
+func TestNodesOfOneName(t *testing.T) {
+	lab := swarmLab(bootA)
+	s := lab.outside()
+	for i := range s.Host.Engines {
+		s.Host.Engines[i].Name = "node"
+	}
+	g := Build(s)
+	sound(t, g)
+	for _, n := range lab.node {
+		name := "node~" + n.home.id.Short()
+		if h := wantNode(t, g, n.home.node()); h.Name != name || h.Host != "vm/"+name {
+			t.Errorf("%+v", h)
+		}
+	}
+	var amb *AmbiguousError
+	if _, err := g.Resolve("node"); !errors.As(err, &amb) || len(amb.Candidates) != 2 {
+		t.Errorf("%v", err)
+	}
+}
+
 // Two labs alike on one machine: addresses, VNIs and names repeat, and nothing is joined across. Docker's network ids
 // tell them apart; where they do not, the tunnel is left open and a gap says so.
 func TestTwinLabs(t *testing.T) {
@@ -224,6 +246,22 @@ func TestTwinLabs(t *testing.T) {
 	}
 	if !slices.ContainsFunc(g.Gaps, func(gp Gap) bool { return strings.Contains(gp.Error, "left unjoined") }) {
 		t.Error("no gap says why the tunnels are open")
+	}
+}
+
+// A kernel without IPVS: Docker puts the VIP on no link. That its sandbox balances is the engine's word.
+func TestBalancesClaimed(t *testing.T) {
+	lab := swarmLab(bootA)
+	for _, n := range lab.node {
+		l := n.lb.get("eth0")
+		l.l.Addrs = l.l.Addrs[:1]
+	}
+	g := Build(lab.outside())
+	if e := wantEdge(t, g, EdgeBalances, lab.node[0].lb.node(), "service:"+webService); e.Attrs.Source != SourceEngine || e.Attrs.Address != "10.0.1.2" {
+		t.Errorf("%+v", e.Attrs)
+	}
+	if e := wantEdge(t, g, EdgeBalances, lab.node[0].sbox.node(), "service:"+webService); e.Attrs.Source != "" {
+		t.Errorf("%+v", e.Attrs)
 	}
 }
 

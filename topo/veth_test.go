@@ -13,7 +13,9 @@ func TestVethProof(t *testing.T) {
 	n := 0
 	nsid := &n
 	const a, b, c = snapshot.NSID("4:1"), snapshot.NSID("4:2"), snapshot.NSID("4:3")
-	peer := func(idx int, ns snapshot.NSID) *snapshot.Peer { return &snapshot.Peer{Index: idx, NSID: nsid, Namespace: ns} }
+	peer := func(idx int, ns snapshot.NSID) *snapshot.Peer {
+		return &snapshot.Peer{Index: idx, NSID: nsid, Namespace: ns}
+	}
 	beside := func(idx int) *snapshot.Peer { return &snapshot.Peer{Index: idx} }
 	for _, tc := range []struct {
 		name       string
