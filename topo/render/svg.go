@@ -11,7 +11,7 @@ import (
 	"github.com/nscope/nscope/topo"
 )
 
-//go:embed svg.css
+//go:embed web/svg.css
 var svgCSS string
 
 // SVG draws the graph as one picture: from left to right the ends of tunnels, NICs, bridges and overlays, their ports,
@@ -22,12 +22,12 @@ func SVG(w io.Writer, g *topo.Graph, o Options) error {
 	return err
 }
 
-// svgText writes a picture as an svg element. With style it brings its style sheet.
-func svgText(p *picture, style bool) string {
+// svgText writes a picture as an svg element, to stand alone with its style sheet and legend, or without both.
+func svgText(p *picture, alone bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="nscope" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="network topology">`+"\n",
 		num(p.w), num(p.h), num(p.w), num(p.h))
-	if style {
+	if alone {
 		fmt.Fprintf(&b, "<style>\n%s</style>\n", svgCSS)
 	}
 	b.WriteString("<defs>\n")
@@ -57,12 +57,16 @@ func svgText(p *picture, style bool) string {
 	for _, l := range p.heads {
 		writeLabel(&b, l, 0, 0, "")
 	}
-	b.WriteString("</g>\n<g class=\"legend\">\n")
-	for _, it := range p.legend {
-		writeWire(&b, &wire{kind: it.kind, path: fmt.Sprintf("M%s %sh34", num(it.x), num(it.y))})
-		writeLabel(&b, it.label, 0, 0, "")
+	b.WriteString("</g>\n")
+	if alone {
+		b.WriteString("<g class=\"legend\">\n")
+		for _, it := range p.legend {
+			writeWire(&b, &wire{kind: it.kind, path: fmt.Sprintf("M%s %sh34", num(it.x), num(it.y))})
+			writeLabel(&b, it.label, 0, 0, "")
+		}
+		b.WriteString("</g>\n")
 	}
-	b.WriteString("</g>\n</svg>\n")
+	b.WriteString("</svg>\n")
 	return b.String()
 }
 
