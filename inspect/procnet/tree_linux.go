@@ -20,7 +20,7 @@ type Tree struct {
 }
 
 // perTree is how many namespaces are read through one Tree: making one costs some 100 µs.
-const perTree = 24
+const perTree = 32
 
 var (
 	trees   sync.Mutex
