@@ -122,7 +122,7 @@ func (a *app) nsTable(rows []topo.NSRow) error {
 	wide := a.output == "wide"
 	t := render.Table{Columns: []render.Column{
 		{Name: "NETNS"}, {Name: "ROLE", Rank: 1, Min: 12}, {Name: "NAME", Rank: 3, Min: 12, Short: shortTask}, {Name: "NETWORK", Rank: 2},
-		{Name: "LINKS", Right: true}, {Name: "PROCS", Right: true}, {Name: "HOLDERS", Rank: 4},
+		{Name: "LINKS", Right: true}, {Name: "PROCS", Right: true}, {Name: "HOLDERS", Rank: 4, Min: 16},
 		{Name: "CONTAINERS", Wide: true}, {Name: "COOKIE", Wide: true},
 	}}
 	for _, r := range rows {
@@ -143,10 +143,12 @@ func (a *app) nsTable(rows []topo.NSRow) error {
 	return a.table(t, wide)
 }
 
-// table writes a table as wide as the terminal, or with all it has where wide.
+// table writes a table as wide as the terminal, or all of it, nothing cut, where wide.
 func (a *app) table(t render.Table, wide bool) error {
 	o := a.renderOptions()
-	o.Wide = wide
+	if o.Wide = wide; wide {
+		o.Width = unlimited
+	}
 	return t.Write(a.out, o)
 }
 

@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,22 @@ func (a *app) tellSnapshot(path string, s *snapshot.Snapshot) {
 	for i := range s.Namespaces {
 		links += len(s.Namespaces[i].Links)
 	}
-	fmt.Fprintf(a.err, "%s: %d namespaces, %d links, %d containers, %d gaps, %.1f MB, in %d ms\n",
-		path, len(s.Namespaces), links, len(s.Workloads), len(s.Gaps), float64(size)/1e6, s.TookMS)
+	fmt.Fprintf(a.err, "%s: %s, %s, %s, %s, %s, in %d ms\n", path, count(len(s.Namespaces), "namespace"), count(links, "link"),
+		count(len(s.Workloads), "container"), count(len(s.Gaps), "gap"), bytesText(size), s.TookMS)
+}
+
+// count is "1 gap", "2 gaps".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// bytesText is a file's size as people read it.
+func bytesText(n int64) string {
+	if n < 1e6 {
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
