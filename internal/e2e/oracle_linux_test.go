@@ -134,7 +134,7 @@ func processesOf(t *testing.T, h *peer.Host) map[int]bool {
 
 func (o *oracle) add(t *testing.T, path string) *oSpace {
 	t.Helper()
-	ino := inodeOf(path)
+	ino := netnsInode(path)
 	if ino == 0 {
 		return nil // a process that ended, or a file that holds nothing any more
 	}
@@ -144,8 +144,8 @@ func (o *oracle) add(t *testing.T, path string) *oSpace {
 	return o.spaces[ino]
 }
 
-// inodeOf returns the inode of a netns file, 0 for what is none.
-func inodeOf(path string) uint64 {
+// netnsInode returns the inode of a netns file, 0 for what is none.
+func netnsInode(path string) uint64 {
 	var st syscall.Stat_t
 	if err := syscall.Stat(path, &st); err != nil {
 		return 0
@@ -271,6 +271,19 @@ func sortedInodes[V any](m map[uint64]V) []uint64 {
 // sendFrames is set for a run of this binary that sends frames: "<ifindex>,<source address> …".
 const sendFrames = "NSCOPE_E2E_FRAMES"
 
+// Here and not in TestMain: nothing of the tests must run in there.
+func init() {
+	frames := os.Getenv(sendFrames)
+	if frames == "" {
+		return
+	}
+	if err := sendAll(frames); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 func sendAll(list string) error {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -307,5 +320,5 @@ func (o *oracle) nsID(ino uint64) string {
 
 // file finds the namespace that an engine's file of this name holds on a host.
 func (o *oracle) file(h *peer.Host, path string) *oSpace {
-	return o.spaces[inodeOf(h.Root()+path)]
+	return o.spaces[netnsInode(h.Root()+path)]
 }
