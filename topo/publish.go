@@ -133,7 +133,8 @@ func (b *builder) swarmEngines(s *svc) []*engine {
 	seen := map[*space]bool{}
 	for _, src := range b.sources {
 		for _, e := range src.engines {
-			if e.e.Swarm != nil && e.e.Swarm.State == "active" && e.e.Swarm.NodeID != "" && ids[e.e.Swarm.NodeID] && e.home != nil && !seen[e.home] {
+			// Of a dead engine the files do not say whether it is active: what it published goes on in the kernel.
+			if e.e.Swarm != nil && (e.e.Swarm.State == "active" || e.e.Swarm.State == "unknown") && e.e.Swarm.NodeID != "" && ids[e.e.Swarm.NodeID] && e.home != nil && !seen[e.home] {
 				seen[e.home] = true
 				out = append(out, e)
 			}
