@@ -126,7 +126,7 @@ func (a *app) enter(ctx context.Context, target string) (entry, error) {
 	}
 	g := topo.Build(snaps...)
 	if a.verbose {
-		a.tellGaps(g) // the command's own output should not be mixed with them otherwise
+		a.tellGaps(g.Gaps) // the command's own output should not be mixed with them otherwise
 	}
 	n, err := g.Resolve(target)
 	var missing *topo.NotFoundError

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -25,8 +26,8 @@ type gapTally struct {
 }
 
 // tellGaps says what could not be read, one line for each kind, what hides most first.
-func (a *app) tellGaps(g *topo.Graph) {
-	all := tallyGaps(g.Gaps)
+func (a *app) tellGaps(gaps []topo.Gap) {
+	all := tallyGaps(gaps)
 	for i, t := range all {
 		if i == mostGaps && !a.verbose {
 			fmt.Fprintf(a.err, "nscope: gap: and %d more kinds (-v tells all)\n", len(all)-i)
@@ -34,6 +35,15 @@ func (a *app) tellGaps(g *topo.Graph) {
 		}
 		fmt.Fprintf(a.err, "nscope: gap: %s\n", oneLine(strings.ReplaceAll(t.text(a.verbose), "\n", "; ")))
 	}
+}
+
+// gapsOf are those of a snapshot.
+func gapsOf(s *snapshot.Snapshot) []topo.Gap {
+	gaps := make([]topo.Gap, len(s.Gaps))
+	for i := range s.Gaps {
+		gaps[i] = topo.Gap{Host: s.Host.Name, Gap: s.Gaps[i]}
+	}
+	return gaps
 }
 
 func tallyGaps(gaps []topo.Gap) []*gapTally {

@@ -54,7 +54,7 @@ func (a *app) graph(ctx context.Context, target string, opts ...inspect.Option) 
 		return nil, err
 	}
 	g := topo.Build(snaps...)
-	a.tellGaps(g)
+	a.tellGaps(g.Gaps)
 	if target != "self" {
 		a.tellElsewhere(snaps)
 	}

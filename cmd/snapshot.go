@@ -43,6 +43,7 @@ standard output. No key of an encrypted network is ever read into it.`,
 				return usagef("a snapshot is of one host: give --from once")
 			}
 			s := snaps[0]
+			a.tellGaps(gapsOf(s))
 			if redact {
 				s.Redact(key)
 			}
