@@ -93,11 +93,10 @@ func BenchmarkGrowth(b *testing.B) {
 	for b.Loop() {
 		per := map[int][2]float64{}
 		for _, n := range []int{10, 100, 1000} {
-			b.Run("", func(b *testing.B) { // its own namespaces, gone before the next
-				newWorld(b, n)
-				t := median(5, func() { topoJSON(b) }, func() { fullSnapshot(b) })
-				per[n] = [2]float64{float64(t[0].Microseconds()) / float64(n), float64(t[1].Microseconds()) / float64(n)}
-			})
+			w := newWorld(b, n)
+			t := median(5, func() { topoJSON(b) }, func() { fullSnapshot(b) })
+			per[n] = [2]float64{float64(t[0].Microseconds()) / float64(n), float64(t[1].Microseconds()) / float64(n)}
+			w.close()
 		}
 		for i, name := range []string{"topo", "snapshot"} {
 			b.Logf("%s: µs per namespace: %.0f at 10, %.0f at 100, %.0f at 1000", name, per[10][i], per[100][i], per[1000][i])

@@ -17,6 +17,15 @@ import (
 type world struct {
 	host   *netlab.Space
 	spaces []*netlab.Space
+	all    []*netlab.Space
+}
+
+// close takes the namespaces away; a second time does nothing.
+func (w *world) close() {
+	for _, s := range w.all {
+		s.Close()
+	}
+	w.all = nil
 }
 
 func newWorld(tb testing.TB, n int) *world {
@@ -29,10 +38,11 @@ func newWorld(tb testing.TB, n int) *world {
 		}
 	}
 	w := &world{}
+	tb.Cleanup(w.close)
 	add := func(name string) *netlab.Space {
 		s, err := netlab.New(name)
 		must(err)
-		tb.Cleanup(func() { s.Close() })
+		w.all = append(w.all, s)
 		return s
 	}
 	w.host = add("host")
