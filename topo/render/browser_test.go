@@ -221,7 +221,7 @@ func TestBrowser(t *testing.T) {
 		b.expect(`document.activeElement.id === "search"`)
 		// A simulated key types its character whatever the page does with the key.
 		b.search("10.0.1.6")
-b.expect(`!document.getElementById("results").hidden && document.querySelectorAll("#results [role=option]").length >= 1`)
+		b.expect(`!document.getElementById("results").hidden && document.querySelectorAll("#results [role=option]").length >= 1`)
 		b.expect(`document.getElementById("stage").classList.contains("searching") && document.querySelectorAll(".box.match").length >= 1`)
 		b.do(chromedp.KeyEvent(kb.Enter))
 		b.expect(`document.getElementById("results").hidden && document.querySelector("#detail h2").textContent === "eth0"`)

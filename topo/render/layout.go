@@ -224,7 +224,12 @@ func (l *layouter) bands(ns *topo.Node, sp *space) []*band {
 	}
 	slices.SortStableFunc(bridges, func(a, b *band) int {
 		key := func(b *band) string {
-			return lastIf(l.node[b.mid.id].Name == "docker_gwbridge") + l.node[b.mid.id].Name
+			n := l.node[b.mid.id]
+			name := n.Name
+			if nws := l.carried(n); len(nws) > 0 {
+				name = nws[0].Name
+			}
+			return lastIf(n.Name == "docker_gwbridge") + name
 		}
 		return natural(key(a), key(b))
 	})

@@ -157,6 +157,10 @@ func modes() *topo.Graph {
 	s.container(host, "docker", "h1", topo.NodeAttrs{Mode: "host"})
 	n1 := s.netns("web1", topo.RoleContainer, "n1")
 	s.container(n1, "docker", "n1", topo.NodeAttrs{Mode: "none"})
+	// A VLAN in a container, over a link that is drawn as a wire's end.
+	vl := s.link(c2, "eth0.7", "vlan", "10.7.0.1/24")
+	s.at(vl).Attrs.Vlan = 7
+	s.edge(topo.EdgeParent, vl, "link:"+strings.TrimPrefix(c2, "netns:")+"/2")
 	blue := s.netns("web1", topo.RoleNamed, "blue")
 	redNS := s.netns("web1", topo.RoleNamed, "red")
 	s.veth(blue, "eth0", "", redNS, "eth0", "10.5.0.2/24")
@@ -179,13 +183,12 @@ func swarmNode(s *scene, name string, id int, outer, outerNS, outerBridge string
 	}
 	addr := fmt.Sprintf("10.99.0.%d", id)
 	home := s.netns(host, role, name)
-	var nic string
 	if outer != "" {
-		nic = s.veth(outerNS, fmt.Sprintf("u%d", id), outerBridge, home, "eth0", addr+"/24")
+		s.veth(outerNS, fmt.Sprintf("u%d", id), outerBridge, home, "eth0", addr+"/24")
 		s.container(home, "podman", "machine-"+name, topo.NodeAttrs{})
 		s.g.Nodes[len(s.g.Nodes)-1].Host = outer
 	} else {
-		nic = s.link(home, "eth0", "device", addr+"/24")
+		nic := s.link(home, "eth0", "device", addr+"/24")
 		s.at(nic).Attrs.MAC = "ce:91:e3:30:16:e2"
 	}
 	docker0 := s.link(home, "docker0", "bridge", "172.17.0.1/16")

@@ -32,6 +32,8 @@ type Column struct {
 	Below bool
 	// Short makes a cell shorter where the table is too wide, before anything is cut; nil for none.
 	Short func(cell string) string
+	// soft is a width to which it gives way before any other column is cut at all, 0 for none.
+	soft int
 }
 
 // WriteTable writes rows under headers; the first column is the most important one, the last the least.
@@ -184,7 +186,13 @@ func fitColumns(cols []Column, cells [][]string, limit int) []int {
 	if limit == 0 {
 		return size
 	}
-	// First every column may be cut to its minimum, the least important one first; when that is not enough, to 12, to 8
+	for _, i := range byRank(cols) {
+		if cut := min(size[i]-cols[i].soft, total-limit); cols[i].soft > 0 && cut > 0 {
+			size[i] -= cut
+			total -= cut
+		}
+	}
+	// Then every column may be cut to its minimum, the least important one first; when that is not enough, to 12, to 8
 	// and so on. Whatever is too long even then is cut with the line.
 	for _, floor := range []int{0, 12, 8, 4, 1} {
 		for _, i := range byRank(cols) {

@@ -75,7 +75,7 @@ func member(port, inner, name, addr, more span) *row {
 
 // memberColumns says how a member's cells give way when the line is too long: what is said beside it, then its name, and
 // what people search for (addresses, link names) last.
-var memberColumns = []Column{{Rank: 0, Min: 11}, {Rank: 1, Min: 6}, {Rank: 3, Min: 20}, {Rank: 2, Min: 15}, {Rank: 4, Min: 14}}
+var memberColumns = []Column{{Rank: 0, Min: 11}, {Rank: 1, Min: 6}, {Rank: 3, Min: 20, soft: 32}, {Rank: 2, Min: 15}, {Rank: 4, Min: 14}}
 
 // memberGaps are the spaces before each cell of a member.
 var memberGaps = []int{0, 1, 2, 2, 2}

@@ -126,7 +126,7 @@ func TestTreeFits(t *testing.T) {
 			ascii := treeOf(t, g, Options{Width: w, ASCII: true, Wide: true})
 			checkWidth(t, ascii, w)
 			checkASCII(t, ascii)
-			if strings.ContainsAny(got, "\x1b\x9b\u202e\r\t") {
+			if strings.ContainsAny(got, "\x1b\u009b\u202e\r\t") {
 				t.Fatalf("seed %d: control characters reach the terminal", seed)
 			}
 			if t.Failed() {

@@ -12,7 +12,9 @@ import (
 func (t *tree) linkRow(l *topo.Node) *row {
 	t.shown[l.ID] = true
 	if isPair(l) {
-		return t.pairRow(l)
+		r := t.pairRow(l)
+		r.kids = append(r.kids, t.below(l, l)...)
+		return r
 	}
 	spans := []span{{t.o.clean(nameOf(l)), bold}}
 	if addrs := t.o.few(ownAddrs(l), 2, " "); addrs != "" {
@@ -37,20 +39,11 @@ func (t *tree) linkRow(l *topo.Node) *row {
 	class, sort := classUplink, l.Name
 	if isBridge(l) {
 		class = classBridge
-	}
-	for i, nw := range t.networks[l.ID] {
-		word := " " + t.g.dot + " network "
-		if i > 0 {
-			word = ", "
-		}
-		spans = append(spans, span{word, plain}, span{t.o.clean(nw.Name), cyan})
-		if d := nw.Attrs.Driver; d != "" && d != l.Attrs.Type {
-			spans = append(spans, span{" (" + t.o.clean(d) + ")", plain})
-		}
-		if nw.Attrs.Internal {
-			spans = append(spans, span{" " + t.g.dot + " internal", plain})
+		if nws := t.carried(l); len(nws) > 0 {
+			sort = nws[0].Name // "br-1f00ba4" is no order that people know
 		}
 	}
+	spans = append(spans, t.networkSpans(l)...)
 	if w := stateWord(l); w != "" {
 		spans = append(spans, span{" " + t.g.dot + " ", plain}, span{t.o.clean(w), red})
 	}
@@ -64,6 +57,25 @@ func (t *tree) linkRow(l *topo.Node) *row {
 	return r
 }
 
+// networkSpans names the networks that a link carries.
+func (t *tree) networkSpans(l *topo.Node) []span {
+	var spans []span
+	for i, nw := range t.networks[l.ID] {
+		word := " " + t.g.dot + " network "
+		if i > 0 {
+			word = ", "
+		}
+		spans = append(spans, span{word, plain}, span{t.o.clean(nw.Name), cyan})
+		if d := nw.Attrs.Driver; d != "" && d != l.Attrs.Type {
+			spans = append(spans, span{" (" + t.o.clean(d) + ")", plain})
+		}
+		if nw.Attrs.Internal {
+			spans = append(spans, span{" " + t.g.dot + " internal", plain})
+		}
+	}
+	return spans
+}
+
 // below returns the rows of a link's ports and children; group is what to look at to see all of them.
 func (t *tree) below(l, group *topo.Node) []*row {
 	var rows []*row
@@ -74,8 +86,9 @@ func (t *tree) below(l, group *topo.Node) []*row {
 	}
 	for _, c := range t.children[l.ID] {
 		switch ns := t.netnsOf[c.ID]; {
+		case t.shown[c.ID]:
 		case ns == nil, ns == t.netnsOf[l.ID]:
-			if !t.shown[c.ID] && t.master[c.ID] == nil {
+			if t.master[c.ID] == nil {
 				rows = append(rows, t.linkRow(c))
 			}
 		default:
@@ -124,8 +137,9 @@ func (t *tree) uplinkRow(l, p, ns *topo.Node, addrs string) *row {
 	if isHome(ns) {
 		at = cmp.Or(ns.Host, at)
 	}
-	r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.o.clean(addrs) + " " + t.g.wire + " " + t.o.clean(nameOf(p)), plain},
-		span{t.after("see " + at), dim})
+	spans := []span{{t.o.clean(nameOf(l)), bold}, {"  " + t.o.clean(addrs) + " " + t.g.wire + " " + t.o.clean(nameOf(p)), plain}}
+	spans = append(append(spans, t.networkSpans(l)...), span{t.after("see " + at), dim})
+	r := text(spans...)
 	r.name = l.Name
 	return r
 }

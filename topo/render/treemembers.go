@@ -39,6 +39,7 @@ func (t *tree) memberRow(port string, p, ns *topo.Node) *row {
 		t.placed[ns.ID] = true
 		r.kids = t.inside(ns)
 	}
+	r.kids = append(r.kids, t.below(p, p)...)
 	return r
 }
 
@@ -64,6 +65,9 @@ func (t *tree) netnsWords(ns *topo.Node) (name, more string) {
 		}
 		if t.o.Wide {
 			words = append(words, inodeWord(ns))
+		}
+		if h := holderWord(ns); h != "" {
+			words = append(words, h)
 		}
 		return nsName(ns), strings.Join(words, ", ")
 	}

@@ -106,6 +106,14 @@ func (t *tree) facts(list ...string) string {
 	return strings.ReplaceAll(strings.Join(r, " "+t.g.dot+" "), t.g.dot+" "+t.g.arrow, t.g.arrow)
 }
 
+// holderWord says what keeps a namespace of which nothing else is known.
+func holderWord(n *topo.Node) string {
+	if n.Attrs.Role != topo.RoleOther || len(n.Attrs.Holders) == 0 {
+		return ""
+	}
+	return "held by " + n.Attrs.Holders[0]
+}
+
 func inodeWord(n *topo.Node) string {
 	if n.Attrs.Inode == 0 {
 		return ""
@@ -180,6 +188,7 @@ func (t *tree) switchRow(n *topo.Node) *row {
 	if t.o.Wide {
 		facts = append(facts, inodeWord(n))
 	}
+	facts = append(facts, holderWord(n))
 	spans := []span{{t.o.clean(nsName(n)), bold}, {"  " + word, plain}}
 	if name != "" {
 		spans = append(spans, span{" ", plain}, span{t.o.clean(name), cyan})

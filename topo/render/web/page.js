@@ -138,14 +138,13 @@
   let chosen = "";
   const paint = id => {
     for (const el of scene.querySelectorAll(".on, .near")) el.classList.remove("on", "near");
-    stage.classList.toggle("chosen", id !== "" && drawn.has(id));
-    if (!id) return;
-    const near = trail(id);
+    const near = id ? trail(id) : new Set();
+    stage.classList.toggle("chosen", [...near].some(n => drawn.has(n)));
     for (const w of wires) w.classList.toggle("on", near.has(w.dataset.from) && near.has(w.dataset.to));
     for (const n of near) for (const el of drawn.get(n) || []) {
       const box = el.closest(".box");
       if (n === id) el.classList.add("on");
-      if (box) box.classList.add("near");
+      (box || el).classList.add("near");
     }
   };
   const choose = (id, go) => {
