@@ -17,6 +17,8 @@ func (b *builder) setMode(w *work) {
 		w.mode = "host"
 	case cfg == "none":
 		w.mode = "none"
+	case cfg == "pod" && w.w.Pod != nil && w.w.Pod.Sandbox:
+		w.mode = cmp.Or(b.wiredMode(w), "cni") // the pod's namespace is its own
 	case joined, cfg == "pod":
 		w.mode = "container"
 	case cfg == "host":
