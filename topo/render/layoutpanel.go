@@ -108,7 +108,7 @@ func (l *layouter) panelTitle(p *panel) (title, sub string) {
 	if title == "" {
 		title, word = "elsewhere", "of no known host"
 	}
-	return title, joinDot(word, kernel, plural(containers, "container"), plural(namespaces, "namespace"))
+	return title, joinDot(word, kernel, when(containers > 0, plural(containers, "container")), when(namespaces > 0, plural(namespaces, "namespace")))
 }
 
 // placeVTEPs puts the ends of tunnels that were not inspected beside what leads to them.

@@ -102,9 +102,16 @@ func (t *tree) below(l, group *topo.Node) []*row {
 func (t *tree) pairRow(l *topo.Node) *row {
 	p := t.peer[l.ID]
 	if p == nil {
-		facts := append([]string{l.Attrs.Type, "other end unknown"}, mainAddrs(l.Attrs.Addrs, false)...)
-		r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.facts(facts...), plain})
+		word := "other end unknown"
+		if raw := t.index.g.Link(l); raw != nil && raw.Peer != nil && raw.Peer.Namespace != "" {
+			word = "other end not in this part" // of the graph, which is not all of it
+		}
+		own := ownAddrs(l)
+		r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.facts(t.o.few(own, 2, " "), l.Attrs.Type, word), plain})
 		r.class, r.name = classReference, l.Name
+		if len(own) > 0 {
+			r.class = classUplink
+		}
 		return r
 	}
 	ns := t.netnsOf[p.ID]

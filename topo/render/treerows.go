@@ -75,7 +75,9 @@ func (t *tree) sectionRow(s *section) *row {
 	if containers > 0 {
 		facts = append(facts, plural(containers, "container"))
 	}
-	facts = append(facts, plural(namespaces, "namespace"))
+	if namespaces > 0 {
+		facts = append(facts, plural(namespaces, "namespace"))
+	}
 	if s.home != nil && t.o.Wide {
 		facts = append(facts, inodeWord(s.home))
 	}
