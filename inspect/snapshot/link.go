@@ -99,8 +99,8 @@ type LinkStats struct {
 type Bridge struct {
 	STP              bool    `json:"stp"`
 	Priority         uint16  `json:"priority"`
-	BridgeID         string  `json:"bridge_id"`
-	RootID           string  `json:"root_id"`
+	BridgeID         string  `json:"bridge_id" redact:"text"`
+	RootID           string  `json:"root_id" redact:"text"`
 	ForwardDelay     float64 `json:"forward_delay"`
 	HelloTime        float64 `json:"hello_time"`
 	MaxAge           float64 `json:"max_age"`

@@ -56,7 +56,7 @@ type Gap struct {
 	// Namespace is the one that could not be read, empty for the host as a whole.
 	Namespace NSID `json:"namespace,omitempty"`
 	// Reader names what was being read: "links", "routes", "holders", "engine docker".
-	Reader string `json:"reader"`
+	Reader string `json:"reader" redact:"text"`
 	// Error is the error's text.
 	Error string `json:"error" redact:"text"`
 	// Needs says what would help: "CAP_SYS_ADMIN", "kernel feature xfrm", "a running engine". Empty where unknown.
