@@ -36,8 +36,11 @@ sees the container's /etc/resolv.conf as its own, in a private mount namespace.`
   nscope exec --resolv web -- getent hosts db
   nscope exec lb_gz7t7pfi8 -- ipvsadm -Ln`,
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) < 2 || c.ArgsLenAtDash() > 1 {
-				return usagef("exec takes a TARGET, then --, then a command\nsee: nscope exec --help")
+			if len(args) < 2 || len(args) == 2 && args[1] == "--" || c.ArgsLenAtDash() > 1 {
+				return usagef("exec takes a TARGET, then --, then a command\nsee: %s --help", c.CommandPath())
+			}
+			if hostRoot && ownRoot {
+				return usagef("--host-root and --own-root contradict each other")
 			}
 			return nil
 		},
@@ -68,7 +71,6 @@ sees the container's /etc/resolv.conf as its own, in a private mount namespace.`
 	c.Flags().BoolVar(&hostRoot, "host-root", false, "run the host's command on the host's files")
 	c.Flags().BoolVar(&ownRoot, "own-root", false, "run nscope's own mount namespace's command, also in a container")
 	c.Flags().BoolVar(&resolv, "resolv", false, "use the target's /etc/resolv.conf")
-	c.MarkFlagsMutuallyExclusive("host-root", "own-root")
 	return c
 }
 

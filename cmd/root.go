@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -45,29 +44,6 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errw)
 	return report(errw, root.ExecuteContext(ctx))
-}
-
-// plugin tells how nscope was called: by its own name, as `docker nscope` or as `kubectl nscope`. Docker calls a plugin
-// with its own name as first argument, and asks it beforehand who it is (docs.docker.com, CLI plugin protocol 0.1.0).
-func plugin(args []string, out io.Writer) (name string, rest []string, done bool) {
-	rest = args[1:]
-	switch strings.TrimSuffix(filepath.Base(args[0]), ".exe") {
-	case "docker-nscope":
-		if len(rest) == 1 && rest[0] == "docker-cli-plugin-metadata" {
-			fmt.Fprintf(out, `{"SchemaVersion":"0.1.0","Vendor":"nscope","Version":%q,"ShortDescription":"See the network namespaces of this host and how they are wired"}`+"\n", Version())
-			return "", nil, true
-		}
-		for i, a := range rest {
-			if a == "nscope" {
-				rest = append(append([]string{}, rest[:i]...), rest[i+1:]...)
-				break
-			}
-		}
-		return "docker nscope", rest, false
-	case "kubectl-nscope":
-		return "kubectl nscope", rest, false
-	}
-	return "nscope", rest, false
 }
 
 func newRoot(a *app, name string) *cobra.Command {
@@ -127,7 +103,7 @@ func unknownCommand(c *cobra.Command, name string) error {
 	if near := c.SuggestionsFor(name); len(near) > 0 {
 		msg += ": did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return usagef("%s\nsee: nscope --help", msg)
+	return usagef("%s\nsee: %s --help", msg, c.CommandPath())
 }
 
 // noArgs, oneArg and maxOneArg are cobra's, as usage errors.
