@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,10 +159,9 @@ func (c *collector) readOne(found *netns.Namespace) *space {
 	}
 	h, err := found.Open()
 	if err != nil {
-		if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrChanged) {
-			if !onlyUnreachable(found) {
-				return nil
-			}
+		// A mount that is there but cannot be opened is covered by something; else it is gone, which is nothing.
+		if netns.Vanished(err) && !found.Mounted(c.proc) {
+			return nil
 		}
 		gap("namespace", shortly(err), "")
 		return s
@@ -232,12 +230,6 @@ func shortly(err error) error {
 		return err
 	}
 	return &netns.OpError{Op: op.Op, What: "it", Needs: op.Needs, Err: op.Err}
-}
-
-// onlyUnreachable tells whether the namespace surely still exists although no way led into it: a mount in another mount
-// namespace that something covers holds it.
-func onlyUnreachable(ns *netns.Namespace) bool {
-	return len(ns.Holders) > 0 && !slices.ContainsFunc(ns.Holders, func(h snapshot.Holder) bool { return h.Kind != snapshot.HolderMount })
 }
 
 // needsOf says what would have helped, as far as the error tells.

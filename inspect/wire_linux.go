@@ -208,7 +208,7 @@ func (a *asker) open() bool {
 	err := a.w.c.inside(a.id, func() (err error) { a.conn, err = rtnl.OpenTopology(); return err })
 	if err != nil {
 		a.failed = true
-		if !errors.Is(err, netns.ErrGone) {
+		if !netns.Vanished(err) {
 			a.w.c.gaps = append(a.w.c.gaps, snapshot.Gap{Namespace: a.id, Reader: "nsids", Error: err.Error(), Needs: needsOf(err)})
 		}
 	}

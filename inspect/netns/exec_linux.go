@@ -52,7 +52,7 @@ func execHere(h *Handle, argv []string, o ExecOptions) error {
 		}
 	}
 	// Who is there already needs no capability.
-	if here, err := nsidOf("/proc/thread-self/ns/net"); err != nil || here != h.id {
+	if here, err := nsidOf(ownNetns); err != nil || here != h.id {
 		if err := vns.Set(h.ns); err != nil {
 			return Denied(cmp.Or(o.Target, "netns "+h.id.Short()), opErr("enter", "netns "+h.id.Short(), err))
 		}

@@ -36,20 +36,20 @@ type finder struct {
 }
 
 func find(ctx context.Context, o options) (*Found, error) {
-	self, err := nsidOf("/proc/thread-self/ns/net")
+	self, err := nsidOf(ownNetns)
 	if err != nil {
-		return nil, opErr("find", "nscope's own netns", err)
+		return nil, noProc(err)
 	}
 	pids, err := listPIDs(o.proc)
 	if err != nil {
-		return nil, opErr("find", "processes in "+o.proc, err)
+		return nil, &OpError{Op: "find", What: "processes in " + o.proc, Err: unwrapPath(err)}
 	}
 	if len(pids) == 0 {
 		return nil, &OpError{Op: "find", What: "processes in " + o.proc, Err: errors.New("it is no procfs")}
 	}
 	var st unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
-		return nil, opErr("find", "nscope's own netns", err)
+	if err := unix.Stat(ownNetns, &st); err != nil {
+		return nil, noProc(err)
 	}
 	f := &finder{
 		options: o, nsfsDev: st.Dev,
@@ -84,6 +84,14 @@ func find(ctx context.Context, o options) (*Found, error) {
 	return f.result(self), nil
 }
 
+// ownNetns is the namespace of the calling thread.
+const ownNetns = "/proc/thread-self/ns/net"
+
+// noProc is the error of not finding even oneself.
+func noProc(err error) error {
+	return &OpError{Op: "find", What: "nscope's own netns", Err: fmt.Errorf("%s: %w: is /proc mounted?", ownNetns, err)}
+}
+
 func (f *finder) result(self snapshot.NSID) *Found {
 	out := &Found{
 		Self: self, Init: f.pid1NS, Processes: f.procs, SocketOwners: f.owners, Gaps: f.gaps,
@@ -97,7 +105,7 @@ func (f *finder) result(self snapshot.NSID) *Found {
 	}
 	// Our own is always known, also where our /proc is another's and does not list us.
 	if _, ok := f.spaces[self]; !ok {
-		f.hold(self, snapshot.Holder{Kind: snapshot.HolderProc, PID: os.Getpid(), Comm: "nscope"}, way{path: "/proc/thread-self/ns/net"})
+		f.hold(self, snapshot.Holder{Kind: snapshot.HolderProc, PID: os.Getpid(), Comm: "nscope"}, way{path: ownNetns})
 	}
 	if out.Init != "" {
 		f.hold(out.Init, snapshot.Holder{}, way{path: f.proc + "/1/ns/net"})
@@ -517,6 +525,25 @@ func (n *Namespace) Open() (*Handle, error) {
 	return nil, first
 }
 
+// Mounted tells whether a bind mount of the namespace is still there, by the mount table of a process that saw it, read
+// anew. A file that cannot be opened although it is mounted is covered by something.
+func (n *Namespace) Mounted(proc string) bool {
+	for _, h := range n.Holders {
+		if h.Kind != snapshot.HolderMount {
+			continue
+		}
+		b, err := readAll(proc + "/" + strconv.Itoa(h.PID) + "/mountinfo")
+		if err != nil {
+			continue
+		}
+		mounts, _ := parseMountinfo(b, proc)
+		if slices.Contains(mounts, mountPoint{n.ID.Inode(), h.Path}) {
+			return true
+		}
+	}
+	return false
+}
+
 func (w way) open(want snapshot.NSID) (*Handle, error) {
 	if w.path != "" {
 		return OpenPath(w.path, want)
@@ -529,10 +556,10 @@ func (w way) open(want snapshot.NSID) (*Handle, error) {
 }
 
 func findSelf() (*Found, error) {
-	const path = "/proc/thread-self/ns/net"
+	const path = ownNetns
 	id, err := nsidOf(path)
 	if err != nil {
-		return nil, opErr("find", "nscope's own netns", err)
+		return nil, noProc(err)
 	}
 	ns := &Namespace{ID: id, ways: []way{{path: path}}, Holders: []snapshot.Holder{{Kind: snapshot.HolderProc, PID: os.Getpid(), Comm: "nscope"}}}
 	return &Found{Self: id, Namespaces: []*Namespace{ns}, SocketOwners: map[uint64]int{}}, nil

@@ -52,7 +52,13 @@ func OpenPath(path string, want snapshot.NSID) (*Handle, error) {
 }
 
 // Self opens the namespace of the calling thread.
-func Self() (*Handle, error) { return OpenPath("/proc/thread-self/ns/net", "") }
+func Self() (*Handle, error) {
+	h, err := OpenPath(ownNetns, "")
+	if errors.Is(err, ErrGone) {
+		return nil, noProc(fs.ErrNotExist)
+	}
+	return h, err
+}
 
 // fromFD verifies fd and takes it over; it closes it on failure.
 func fromFD(fd int, what string, want snapshot.NSID) (*Handle, error) {
@@ -67,15 +73,13 @@ func fromFD(fd int, what string, want snapshot.NSID) (*Handle, error) {
 	return &Handle{ns: vns.NsHandle(fd), id: id}, nil
 }
 
-var errNotNetNS = errors.New("not a network namespace")
-
 // identify returns the identity of the nsfs file fd.
 func identify(fd int) (snapshot.NSID, error) {
 	// NS_GET_NSTYPE (linux/nsfs.h) fails with ENOTTY for whatever is not on nsfs, and tells a netns from a user or
 	// mount namespace.
 	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
 	if err != nil || kind != unix.CLONE_NEWNET {
-		return "", errNotNetNS
+		return "", ErrNotNetNS
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
