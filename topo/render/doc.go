@@ -3,7 +3,7 @@
 //
 //	render.Tree(os.Stdout, g, render.Options{Width: 120})
 //	render.HTML(f, g, render.Options{})
-//	render.Show(os.Stdout, g, g.Node("container:docker:4f1c…"), render.Options{})
+//	render.Show(os.Stdout, g, node, render.Options{Wide: true})
 //
 // Every renderer is a pure function of the graph: same graph, same bytes. None reads the host, and none trusts a name:
 // what comes from a container's or link's name is escaped for the terminal, for XML, for HTML and for the graph
