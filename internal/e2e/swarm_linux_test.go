@@ -418,6 +418,7 @@ func TestSwarm(t *testing.T) {
 		run(t, 0, "--timeout", "10s", "snapshot", outside)
 		readable(t, append(inside, outside)...)
 		for i, n := range lab.Nodes {
+			record(t, "swarm-"+n.Name, inside[i])
 			s := load(t, inside[i])
 			if s.Host.Name != n.Name || s.Host.InitNS.Inode() != w.homes[n.Name] || s.Host.BootID[:8] != w.boot {
 				t.Errorf("%s: %+v", n.Name, s.Host)
