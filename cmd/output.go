@@ -104,8 +104,8 @@ func (a *app) renderOptions() render.Options {
 	return o
 }
 
-// unlimited is a width that nothing reaches.
-const unlimited = 1 << 16
+// unlimited is the width that cuts nothing.
+const unlimited = -1
 
 func (a *app) isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
