@@ -18,7 +18,7 @@ type index struct {
 
 	netnsOf    map[string]*topo.Node   // link → namespace
 	links      map[string][]*topo.Node // namespace → its links but lo, by ifindex
-	containers map[string][]*topo.Node // namespace → who runs in it, by name
+	containers map[string][]*topo.Node // namespace → who runs in it: whose it is first, then by name
 	homeOf     map[string]*topo.Node   // container → namespace
 	peer       map[string]*topo.Node   // link → the other end of the pair
 	master     map[string]*topo.Node   // port → bridge
@@ -69,7 +69,18 @@ func newIndex(g *topo.Graph) *index {
 			slices.SortStableFunc(list, byName)
 		}
 	}
+	for _, list := range ix.containers {
+		slices.SortStableFunc(list, func(a, b *topo.Node) int { return cmp.Compare(joined(a), joined(b)) })
+	}
 	return ix
+}
+
+// joined is 1 for a container that joined another's namespace: whose it is, comes first.
+func joined(c *topo.Node) int {
+	if c.Attrs.Mode == "container" {
+		return 1
+	}
+	return 0
 }
 
 func (ix *index) add(e *topo.Edge) {
