@@ -21,16 +21,18 @@ import (
 func newExec(a *app) *cobra.Command {
 	var hostRoot, ownRoot, resolv bool
 	c := &cobra.Command{
-		Use:   "exec TARGET -- COMMAND [ARG...]",
-		Short: "Run a command inside a target's network namespace",
-		Long: `Run a command inside the network namespace of a container, a pid, a link, or any
-other TARGET. The command and all files are this host's: the container needs no
-tools and no shell. The exit code is the command's (127: not found, 126: cannot
-be run).
+		Use:                   "exec [flags] TARGET -- COMMAND [ARG...]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Run a command inside a target's network namespace",
+		Long: `Run a command inside the network namespace of a container, a pid, a link, or
+any other TARGET. The command and all files are this host's: the container
+needs no tools and no shell. The exit code is the command's (127: not found,
+126: cannot be run).
 
-With --host-root (the default when nscope itself runs in a container) the command
-and the files are those of the host's mount namespace. With --resolv the command
-sees the container's /etc/resolv.conf as its own, in a private mount namespace.`,
+With --host-root (the default when nscope itself runs in a container) the
+command and the files are those of the host's mount namespace. With --resolv
+the command sees the container's /etc/resolv.conf as its own, in a private
+mount namespace.`,
 		Example: `  nscope exec web -- ss -tlnp
   nscope exec netns:4026532184 -- ip route
   nscope exec --resolv web -- getent hosts db

@@ -13,11 +13,11 @@ import (
 func newFind(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find WHAT",
-		Short: "Say who is behind an interface, MAC, IP, port, VNI, VIP, inode, pid or id",
-		Long: `Say, in one sentence for each hit, who is behind WHAT: an interface name, a MAC, an
-IP address, a published port (8080, 53/udp), a VNI, a service's VIP, a netns inode
-or path, a pid, a container's name or id (or its beginning), a network, a service.
-Nothing found: exit code 1.`,
+		Short: "Say who is behind an interface, address, port, VNI, pid or id",
+		Long: `Say, in one sentence for each hit, who is behind WHAT: an interface name, a
+MAC, an IP address, a published port (8080, 53/udp), a VNI, a service's VIP, a
+netns inode or path, a pid, a container's name or id (or its beginning), a
+network, a service. Nothing found: exit code 1.`,
 		Example: `  nscope find veth1a2b
   nscope find 10.0.1.7
   nscope find 02:42:0a:00:01:07

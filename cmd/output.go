@@ -18,7 +18,7 @@ import (
 
 // outputFlag adds -o with the formats that a command has; the first is the default.
 func (a *app) outputFlag(c *cobra.Command, formats ...string) {
-	c.Flags().StringVarP(&a.output, "output", "o", formats[0], "format: "+strings.Join(formats, "|"))
+	c.Flags().StringVarP(&a.output, "output", "o", formats[0], "`FORMAT`: "+strings.Join(formats, ", "))
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {

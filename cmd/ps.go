@@ -15,9 +15,9 @@ func newPS(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ps",
 		Short: "List containers, pods and bare namespaces with their wires",
-		Long: `List every running container and pod of every engine, and every network namespace
-that has a process but no container: name, engine, network mode, pid, netns,
-addresses, and what each interface hangs on: eth0 → veth1a2b@docker0.`,
+		Long: `List every running container and pod of every engine, and every network
+namespace that has a process but no container: name, engine, network mode, pid,
+netns, addresses, and what each interface hangs on: eth0 → veth1a2b@docker0.`,
 		Example: `  nscope ps
   nscope ps -o wide
   nscope ps -o json | jq -r '.[] | select(.mode == "host") | .name'

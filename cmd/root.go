@@ -50,18 +50,21 @@ func newRoot(a *app, name string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nscope",
 		Short: "See the network namespaces of a container host and how they are wired together",
-		Long: `nscope shows every network namespace of a Linux container host, who holds it, how
-bridges, veth pairs, overlays and macvlans tie them together, and which container
-is behind what. It needs no agent and no tools inside the containers, and works
-when the container engine is down, from a file, and on another host's snapshot.
+		Long: `nscope shows every network namespace of a Linux container host, who holds it,
+how bridges, veth pairs, overlays and macvlans tie them together, and which
+container is behind what. It needs no agent and no tools inside the containers,
+and works when the container engine is down, from a file, and on another host's
+snapshot.
 
-TARGET is a name or unique prefix, or explicit: container:web, netns:4026532184,
-pid:1234, net:backend, service:web, if:veth1a2b, path:/run/netns/x, host, self.`,
+TARGET is a name or unique prefix, or explicit: container:web,
+netns:4026532184, pid:1234, net:backend, service:web, if:veth1a2b,
+path:/run/netns/x, host, self.`,
 		Example: `  nscope ps                     containers, where they are, and their wires
   nscope topo                   the whole host as a tree
   nscope find veth1a2b          which container is behind it
   nscope exec web -- ss -tln    this host's ss in that container's namespace
-  nscope snapshot web1.json.zst everything, to a file; then: nscope --from web1.json.zst ps`,
+  nscope snapshot web1.json.zst everything, to a file
+  nscope --from web1.json.zst ps`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -78,12 +81,12 @@ pid:1234, net:backend, service:web, if:veth1a2b, path:/run/netns/x, host, self.`
 		return usagef("%w\nsee: %s --help", err, c.CommandPath())
 	})
 	f := root.PersistentFlags()
-	f.StringArrayVar(&a.from, "from", nil, "read this snapshot instead of the live host; repeat for several hosts, - is stdin")
-	f.StringVar(&a.proc, "proc", "/proc", "where the host's /proc is mounted")
-	f.StringArrayVar(&a.engines, "engine", nil, "ask the engine at this URL (unix:///run/docker.sock); default: every one found")
+	f.StringArrayVar(&a.from, "from", nil, "read this snapshot `FILE` instead of the live host; repeat for several hosts, - is stdin")
+	f.StringVar(&a.proc, "proc", "/proc", "`DIR` where the host's /proc is mounted")
+	f.StringArrayVar(&a.engines, "engine", nil, "ask the engine at this `URL` (unix:///run/docker.sock); default: every one found")
 	f.BoolVar(&a.noEngine, "no-engine", false, "ask no engine and read none's files: the kernel's facts alone")
-	f.StringArrayVar(&a.etcd, "etcd", nil, "read flannel's leases from this etcd (http://10.0.0.5:2379)")
-	f.DurationVar(&a.timeout, "timeout", time.Second, "how long one engine may take")
+	f.StringArrayVar(&a.etcd, "etcd", nil, "read flannel's leases from the etcd at this `URL` (http://10.0.0.5:2379)")
+	f.DurationVar(&a.timeout, "timeout", time.Second, "`TIME` that one engine may take")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (also: NO_COLOR in the environment)")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "say every gap, and what was done")
 	_ = root.RegisterFlagCompletionFunc("from", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -93,6 +96,9 @@ pid:1234, net:backend, service:web, if:veth1a2b, path:/run/netns/x, host, self.`
 		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newSnapshot(a),
 		newVersion(a), newMan(a),
 	)
+	// Help fits a terminal of 80 columns.
+	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")
+	root.SetUsageTemplate(wrapped.Replace(root.UsageTemplate()))
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	return root

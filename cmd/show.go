@@ -13,7 +13,7 @@ func newShow(a *app) *cobra.Command {
 	var ascii bool
 	c := &cobra.Command{
 		Use:   "show TARGET",
-		Short: "Show everything about one container, namespace, link, network or service",
+		Short: "Show everything about one container, namespace, link or network",
 		Long: `Show everything that nscope knows about one thing: for a container or namespace
 its links, addresses, routes, rules, neighbours, FDB, sockets, sysctls, IPsec
 states, qdiscs and counters; for a link what its other end is; for a network or

@@ -14,10 +14,10 @@ func newTopo(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "topo [TARGET]",
 		Short: "Show how everything is wired, as a tree or a picture",
-		Long: `Show how NICs, bridges, overlays, veth pairs, macvlans, namespaces and containers
-are wired together; with TARGET only what belongs to it. Large groups are folded
-and counted: name one as TARGET, or use --full. A relation that only an engine
-claims and the kernel does not prove is marked so.`,
+		Long: `Show how NICs, bridges, overlays, veth pairs, macvlans, namespaces and
+containers are wired together; with TARGET only what belongs to it. Large
+groups are folded and counted: name one as TARGET, or use --full. A relation
+that only an engine claims and the kernel does not prove is marked so.`,
 		Example: `  nscope topo
   nscope topo net:backend
   nscope topo -o html > host.html
