@@ -15,9 +15,10 @@ func newNS(a *app) *cobra.Command {
 		Use:     "ns",
 		Aliases: []string{"netns"},
 		Short:   "List every network namespace and who holds it",
-		Long: `List every network namespace: those of processes and threads, bind mounts in every
-mount namespace, open descriptors, sockets alone, and those that only a link leads
-to; with role, network, holders and how many links and processes are in each.`,
+		Long: `List every network namespace: those of processes and threads, bind mounts in
+every mount namespace, open descriptors, sockets alone, and those that only a
+link leads to; with role, network, holders and how many links and processes
+are in each.`,
 		Example: `  nscope ns
   nscope ns -o wide
   nscope ns -o json | jq '.[] | select(.role == "other")'`,
