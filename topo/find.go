@@ -53,7 +53,9 @@ func (g *Graph) Find(what string) ([]Hit, error) {
 	f := &finder{g: g}
 	what = strings.TrimSpace(what)
 	kind, val, ok := strings.Cut(what, ":")
-	if find := f.kinds()[kind]; ok && find != nil {
+	if n, isID := g.Node(what); isID {
+		f.things([]*Node{n})
+	} else if find := f.kinds()[kind]; ok && find != nil {
 		find(val)
 	} else {
 		f.anything(what)

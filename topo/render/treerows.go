@@ -33,7 +33,24 @@ func (t *tree) build() []*row {
 	if r := t.services(); r != nil {
 		top = append(top, r)
 	}
+	if len(top) == 0 {
+		top = t.bareNetworks()
+	}
 	return top
+}
+
+// bareNetworks are networks that nothing carries and nobody is on, where there is nothing else to show: who asks for one
+// wants an answer.
+func (t *tree) bareNetworks() []*row {
+	var rows []*row
+	t.each(topo.KindNetwork, func(n *topo.Node) {
+		what := "network, driver " + n.Attrs.Driver
+		if n.Host != "" {
+			what += ", of " + n.Host
+		}
+		rows = append(rows, text(span{t.o.clean(n.Name), cyan}, span{"  " + t.facts(what, "no link here carries it", "nobody is on it"), plain}))
+	})
+	return rows
 }
 
 func (t *tree) eachSection(f func(*section)) {
