@@ -1,0 +1,62 @@
+package netns
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+)
+
+// Open opens the namespace by the first way that still leads to it. The error is an [OpError]; it wraps [ErrGone] where
+// every way has vanished.
+func (n *Namespace) Open() (*Handle, error) {
+	var first error
+	for _, w := range n.ways {
+		h, err := w.open(n.ID)
+		if err == nil {
+			h.pin = true
+			pins.Store(h.FD(), nil)
+			return h, nil
+		}
+		// What says most wins: "not permitted" before "changed" before "gone".
+		if first == nil || errors.Is(first, ErrGone) || (errors.Is(err, fs.ErrPermission) && !errors.Is(first, fs.ErrPermission)) {
+			first = err
+		}
+	}
+	if first == nil {
+		first = &OpError{Op: "open", What: "netns " + n.ID.Short(), Err: ErrNoWay}
+	}
+	return nil, first
+}
+
+// Mounted tells whether a bind mount of the namespace is still there, by the mount table of a process that saw it, read
+// anew. A file that cannot be opened although it is mounted is covered by something.
+func (n *Namespace) Mounted(proc string) bool {
+	for _, h := range n.Holders {
+		if h.Kind != snapshot.HolderMount {
+			continue
+		}
+		b, err := readAll(proc + "/" + strconv.Itoa(h.PID) + "/mountinfo")
+		if err != nil {
+			continue
+		}
+		mounts, _ := parseMountinfo(b, proc)
+		if slices.Contains(mounts, mountPoint{n.ID.Inode(), h.Path}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w way) open(want snapshot.NSID) (*Handle, error) {
+	if w.path != "" {
+		return OpenPath(w.path, want)
+	}
+	fd, err := socketNS(w.pid, w.fd)
+	if err != nil {
+		return nil, opErr("open", w.String(), err)
+	}
+	return fromFD(fd, w.String(), want)
+}
