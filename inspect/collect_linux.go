@@ -229,8 +229,21 @@ func shortly(err error) error {
 	if !errors.As(err, &op) {
 		return err
 	}
-	return &netns.OpError{Op: op.Op, What: "it", Needs: op.Needs, Err: op.Err}
+	verb, ok := map[string]string{"open": "opened", "enter": "entered"}[op.Op]
+	if !ok {
+		return err
+	}
+	return &unreachable{verb, op}
 }
+
+// unreachable is an error of a gap whose subject is the namespace.
+type unreachable struct {
+	verb string
+	op   *netns.OpError
+}
+
+func (e *unreachable) Error() string { return "cannot be " + e.verb + ": " + e.op.Err.Error() }
+func (e *unreachable) Unwrap() error { return e.op }
 
 // needsOf says what would have helped, as far as the error tells.
 func needsOf(err error) string {

@@ -195,6 +195,10 @@ func (d *daemon) Read(ctx context.Context, v *host.View) host.Answer {
 		if a, err = d.ask(ctx, v, e); err == nil {
 			return a
 		}
+		if errors.Is(err, fs.ErrNotExist) && d.proc != nil && d.proc.MntNS == 0 {
+			// It runs; its files are just not where we look, and where they are we may not look.
+			err = &fs.PathError{Op: "look into", Path: d.proc.Root, Err: fs.ErrPermission}
+		}
 	}
 	if d.apiOnly {
 		return d.silent(e, err)

@@ -81,11 +81,13 @@ func (d *daemon) fromDisk(ctx context.Context, v *host.View, e snapshot.Engine, 
 		}
 	}
 	what := needs(why)
-	if errors.Is(why, fs.ErrPermission) && s.root.Prefix != "" {
-		// The group's name is that host's affair, and no help where its mount namespace is closed.
-		what = host.Needs(why)
-		if path := (*fs.PathError)(nil); errors.As(why, &path) && path.Op == "connect to" {
+	if path := (*fs.PathError)(nil); errors.Is(why, fs.ErrPermission) && errors.As(why, &path) {
+		switch {
+		case path.Op == "connect to" && s.root.Prefix != "":
+			// The group's name is that host's affair.
 			what = "root, the group that owns the socket, or CAP_DAC_OVERRIDE"
+		case path.Op == "look into", s.root.Prefix != "":
+			what = host.Needs(why)
 		}
 	}
 	a.Gap(what, fmt.Errorf("%w: %s", why, read))
