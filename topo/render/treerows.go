@@ -44,11 +44,7 @@ func (t *tree) build() []*row {
 func (t *tree) bareNetworks() []*row {
 	var rows []*row
 	t.each(topo.KindNetwork, func(n *topo.Node) {
-		what := "network, driver " + n.Attrs.Driver
-		if n.Host != "" {
-			what += ", of " + n.Host
-		}
-		rows = append(rows, text(span{t.o.clean(n.Name), cyan}, span{"  " + t.facts(what, "no link here carries it", "nobody is on it"), plain}))
+		rows = append(rows, text(span{t.o.clean(n.Name), cyan}, span{"  " + t.facts("network ("+n.Attrs.Driver+")", n.Host, "nothing carries it, nobody is on it"), plain}))
 	})
 	return rows
 }
