@@ -37,7 +37,11 @@ func (w *wiring) hide() {
 		nsid := r.nsid
 		holder := snapshot.Holder{Kind: snapshot.HolderLink, Via: r.from, NSID: &nsid}
 		print := strings.Join(prints(links), "|")
-		at := slices.IndexFunc(all, func(s seen) bool { return s.print == print && print != "lo only" })
+		// Seen from two namespaces it is one where every link agrees; two ids in one namespace are two in any case.
+		at := slices.IndexFunc(all, func(s seen) bool {
+			return s.print == print && print != "lo only" &&
+				!slices.ContainsFunc(w.hidden[s.at].Holders, func(h snapshot.Holder) bool { return h.Via == r.from })
+		})
 		if at < 0 {
 			id := snapshot.MakeViaNSID(r.from, r.nsid)
 			w.hidden = append(w.hidden, snapshot.Namespace{ID: id, Links: links})
