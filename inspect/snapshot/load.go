@@ -41,7 +41,11 @@ func Load(path string) (*Snapshot, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		var pe *os.PathError // its text says the path a second time
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer f.Close()
 	s, err := Read(f)
