@@ -34,8 +34,8 @@ bench: ## speed and size, as ratios in one run (root)
 image: ## a container image FROM scratch, dist/nscope-image-ARCH.tar (docker load), no engine needed
 	$(GO) run ./internal/mkimage -arch $(ARCH) -tag $(IMAGE) -version $(VERSION) -o dist/nscope-image-$(ARCH).tar
 
-docs: build ## man pages and the generated parts of docs/
-	rm -rf docs/man && bin/nscope man docs/man
+docs: ## what is generated of README.md and docs/: examples, schema, manual pages
+	$(GO) run ./internal/mkdocs
 
 install: build ## install binary, man pages and completions below PREFIX (/usr/local)
 	install -D -m 755 bin/nscope $(DESTDIR)$(PREFIX)/bin/nscope
