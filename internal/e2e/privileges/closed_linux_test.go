@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,11 +60,30 @@ func TestHidepid(t *testing.T) {
 	}
 }
 
-// TestClosedInit: pid 1 alone may be closed (to root, here: by an owner in a user namespace above), which hides nothing where
-// another process shares its namespace.
-func TestClosedInit(t *testing.T) {
+// TestHost: on the machine itself the initial namespace is known and nothing is missing, also where pid 1 alone is closed to
+// root, as on some hypervisors: the kernel's threads are in it too.
+func TestHost(t *testing.T) {
+	bin := nscope(t)
+	st, err := os.Stat("/proc/2/ns/net")
+	comm, _ := os.ReadFile("/proc/2/comm")
+	if err != nil || string(comm) != "kthreadd\n" {
+		t.Skip("skip: needs the initial pid namespace")
+	}
+	r := perform(t, bin, "ns", "--no-engine", "-o", "json").wantCode(t, 0)
+	rows := decode[[]topo.NSRow](t, r)
+	if !slices.ContainsFunc(rows, func(n topo.NSRow) bool {
+		return n.Role == "host" && n.Inode == st.Sys().(*syscall.Stat_t).Ino && n.Links > 0
+	}) {
+		t.Errorf("the host's namespace is not among %+v", rows)
+	}
+	if strings.Contains(r.err, "processes:") || strings.Contains(r.err, "note:") {
+		t.Errorf("it says %s", r.err)
+	}
+}
+
+// TestNoInit: from a user namespace below, pid 1 and everything else is closed, whatever capabilities there are.
+func TestNoInit(t *testing.T) {
 	m := newMachine(t)
-	// A user namespace in which everything is root's, and pid 1 is outside of it.
 	how := []string{"unshare", "--user", "--map-root-user"}
 	rows, said := m.rows(t, how)
 	if len(rows) == 0 || !strings.Contains(said, "AppArmor, SELinux, Yama or a user namespace") {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nscope/nscope/fixtures/peer"
+	"github.com/nscope/nscope/inspect/netns/nettest"
 )
 
 func TestMain(m *testing.M) {
@@ -72,6 +73,7 @@ var build struct {
 // nscope is the real binary, static as it is released, built once for all tests of the process.
 func nscope(tb testing.TB) string {
 	tb.Helper()
+	nettest.NeedsRoot(tb)
 	path := filepath.Join(scratch.path(tb), "nscope")
 	build.Do(func() {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X github.com/nscope/nscope/cmd.version=1.2.3-test", "-o", path, "github.com/nscope/nscope/cmd/nscope")
