@@ -76,6 +76,7 @@ path:/run/netns/x, host, self.`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w\nsee: %s --help", err, c.CommandPath())
