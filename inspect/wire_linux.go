@@ -57,24 +57,30 @@ type ref struct {
 func (c *collector) wire(ctx context.Context) {
 	w := c.newWiring()
 	w.run(ctx)
-	if len(w.unsure) > 0 && !c.selfOnly {
+	if len(w.unsure) > 0 && !c.selfOnly && c.findNew(ctx) {
 		// A container that started after we listed the processes: look again before calling it hidden.
-		if c.findNew(ctx) {
-			known := w.ids
-			w = c.newWiring()
-			w.ids = known
-			for _, ids := range known {
-				for k, v := range ids {
-					if v == "" {
-						delete(ids, k)
-					}
+		for _, ids := range w.ids {
+			for k, v := range ids {
+				if v == "" {
+					delete(ids, k)
 				}
 			}
-			w.run(ctx)
 		}
+		w = w.again(ctx)
+	}
+	w = w.settle(ctx)
+	if len(w.unsure) > 0 && !c.selfOnly {
 		w.hide()
 	}
 	w.store()
+}
+
+// again is a new pass over all links, with what is proven.
+func (w *wiring) again(ctx context.Context) *wiring {
+	n := w.c.newWiring()
+	n.ids = w.ids
+	n.run(ctx)
+	return n
 }
 
 // findNew reads namespaces that have come since the first look, and tells whether there are any.
