@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,9 @@ type app struct {
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// What is read once and printed once leaves little garbage: half the room for it costs some 5% of the time and
+	// keeps the peak near what is alive, on hosts where every megabyte belongs to somebody else.
+	debug.SetGCPercent(50)
 	a := &app{in: in, out: out, err: errw}
 	name, rest, done := plugin(args, out)
 	if done {
