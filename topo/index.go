@@ -13,6 +13,7 @@ type index struct {
 	out, in map[string][]*Edge
 	raw     map[string]raw
 	sources []*source
+	whole   *Graph // of a part: what it is a part of
 
 	// Made when first asked for.
 	nameOnce, netOnce sync.Once

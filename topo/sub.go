@@ -347,6 +347,6 @@ func (s *subset) graph() *Graph {
 		}
 	}
 	out.ix = newIndex(out)
-	out.ix.raw, out.ix.sources = g.index().raw, g.index().sources
+	out.ix.raw, out.ix.sources, out.ix.whole = g.index().raw, g.index().sources, g.Whole()
 	return out
 }

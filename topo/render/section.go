@@ -48,7 +48,7 @@ func makeSections(ix *index) []*section {
 		}
 	})
 	ix.each(topo.KindNetwork, func(n *topo.Node) {
-		if d := n.Attrs.Driver; d == "host" || d == "null" || len(ix.edgesTo(n.ID, topo.EdgeCarries)) > 0 {
+		if d := n.Attrs.Driver; d == "host" || d == "null" || len(ix.edgesTo(n.ID, topo.EdgeCarries)) > 0 || ix.g.Outside(n) {
 			return
 		}
 		s := get(n.Host)

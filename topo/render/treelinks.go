@@ -103,8 +103,8 @@ func (t *tree) pairRow(l *topo.Node) *row {
 	p := t.peer[l.ID]
 	if p == nil {
 		word := "other end unknown"
-		if raw := t.index.g.Link(l); raw != nil && raw.Peer != nil && raw.Peer.Namespace != "" {
-			word = "other end not in this part" // of the graph, which is not all of it
+		if t.index.g.Whole().Peer(l) != nil {
+			word = "other end not shown here"
 		}
 		own := ownAddrs(l)
 		r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.facts(t.o.few(own, 2, " "), l.Attrs.Type, word), plain})

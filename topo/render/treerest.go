@@ -18,7 +18,7 @@ func (t *tree) leftovers(s *section) []*row {
 		return 1
 	}
 	slices.SortStableFunc(list, func(a, b *topo.Node) int { return cmp.Compare(weight(a), weight(b)) })
-	var rows, alone, unread []*row
+	var rows, alone, unread, outside []*row
 	for _, n := range list {
 		if t.placed[n.ID] {
 			continue
@@ -31,6 +31,8 @@ func (t *tree) leftovers(s *section) []*row {
 		switch {
 		case len(t.links[n.ID]) > 0:
 			rows = append(rows, r)
+		case t.index.g.Outside(n):
+			outside = append(outside, r)
 		case t.loopback[n.ID]:
 			alone = append(alone, r)
 		default:
@@ -39,7 +41,8 @@ func (t *tree) leftovers(s *section) []*row {
 	}
 	rows = t.foldMembers(sortRows(rows), nil)
 	rows = append(rows, t.group("no network", "loopback only", alone)...)
-	return append(rows, t.group("not read", "their links are not known", unread)...)
+	rows = append(rows, t.group("not read", "their links are not known", unread)...)
+	return append(rows, t.group("outside", "their links are not shown here", outside)...)
 }
 
 // group puts rows under a heading.
@@ -71,13 +74,17 @@ func (t *tree) hostMode(s *section) []*row {
 
 // loose returns the group of a section's containers that run in no namespace that is known.
 func (t *tree) loose(s *section) []*row {
-	var rows []*row
+	var rows, outside []*row
 	for _, c := range s.loose {
-		if !t.placed[c.ID] {
+		switch {
+		case t.placed[c.ID]:
+		case t.index.g.Outside(c):
+			outside = append(outside, t.containerRow(c))
+		default:
 			rows = append(rows, t.containerRow(c))
 		}
 	}
-	return t.group("no namespace", "not running, or not to be seen", rows)
+	return append(t.group("no namespace", "not running, or not to be seen", rows), t.group("elsewhere", "their namespace is not shown here", outside)...)
 }
 
 func (t *tree) containerRow(c *topo.Node) *row {
