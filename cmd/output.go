@@ -80,8 +80,11 @@ func blockStyle(n *yaml.Node) {
 			n.Style = yaml.FlowStyle
 		}
 	}
-	for _, c := range n.Content {
+	for i, c := range n.Content {
 		blockStyle(c)
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			c.Style = 0 // a key needs none; the encoder quotes those that do
+		}
 	}
 }
 

@@ -105,8 +105,26 @@ path:/run/netns/x, host, self.`,
 	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")
 	root.SetUsageTemplate(wrapped.Replace(root.UsageTemplate()))
 	root.InitDefaultCompletionCmd()
+	refuseOtherShells(root)
 	root.InitDefaultHelpCmd()
 	return root
+}
+
+// refuseOtherShells makes `completion csh` a mistake; by itself it shows the help and succeeds, which a script that writes
+// the output to a file would not notice.
+func refuseOtherShells(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("no completion for %q: there is bash, fish, powershell, zsh", args[0])
+			}
+			return c.Help()
+		}
+	}
 }
 
 func unknownCommand(c *cobra.Command, name string) error {

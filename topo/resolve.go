@@ -263,18 +263,26 @@ func (g *Graph) near(target string) []string {
 	}
 	var all []scored
 	seen := map[string]bool{}
-	for _, e := range g.names().all {
-		if e.id || seen[e.text] {
-			continue
+	try := func(text string) {
+		if seen[text] {
+			return
 		}
-		seen[e.text] = true
-		d := distance(strings.ToLower(bare), strings.ToLower(e.text))
-		if len(bare) >= 3 && strings.Contains(strings.ToLower(e.text), strings.ToLower(bare)) {
+		seen[text] = true
+		d := distance(strings.ToLower(bare), strings.ToLower(text))
+		if len(bare) >= 3 && strings.Contains(strings.ToLower(text), strings.ToLower(bare)) {
 			d = 1
 		}
 		if d <= max(1, len(bare)/3) && d <= 3 {
-			all = append(all, scored{e.text, d})
+			all = append(all, scored{text, d})
 		}
+	}
+	for _, e := range g.names().all {
+		if !e.id {
+			try(e.text)
+		}
+	}
+	for name := range g.names().links {
+		try(name)
 	}
 	slices.SortFunc(all, func(x, y scored) int { return cmp.Or(cmp.Compare(x.d, y.d), strings.Compare(x.text, y.text)) })
 	var out []string
