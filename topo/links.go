@@ -203,7 +203,7 @@ func (b *builder) parent(l *link) {
 	}
 	in := l.peerSpace()
 	if in == nil {
-		b.gap(l.sp.src, l.sp.id, "links", fmt.Sprintf("the namespace of the parent of %s %s could not be told", l.l.Kind, l.l.Name), "CAP_SYS_ADMIN")
+		b.untold(l.sp, fmt.Sprintf("the namespace of the parent of %s %s could not be told", l.l.Kind, l.l.Name))
 		return
 	}
 	to := in.byIdx[p.Index]

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -228,7 +229,8 @@ func (g *Graph) parentOf(l *Node) string {
 func (g *Graph) vethWhat(l *Node) string {
 	p := g.Peer(l)
 	if p == nil {
-		return "a " + l.Attrs.Type + " whose other end is not known" + g.portOf(l)
+		end := cmp.Or(g.FarEnd(l), "not known")
+		return "a " + l.Attrs.Type + " whose other end is " + end + g.portOf(l)
 	}
 	mine, _ := g.Netns(l)
 	theirs, _ := g.Netns(p)

@@ -39,7 +39,7 @@ func (b *builder) underlays() {
 			in := l.tunnelSpace()
 			if in == nil {
 				if p := l.l.Peer; l.l.Kind == "vxlan" && p != nil {
-					b.gap(sp.src, sp.id, "links", fmt.Sprintf("the namespace that carries %s %s could not be told", l.l.Kind, l.l.Name), "CAP_SYS_ADMIN")
+					b.untold(sp, fmt.Sprintf("the namespace that carries %s %s could not be told", l.l.Kind, l.l.Name))
 				}
 				continue
 			}

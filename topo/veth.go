@@ -79,8 +79,42 @@ func (b *builder) veths() {
 		if n := len(names); n > 1 {
 			text = fmt.Sprintf("the other ends of %d veths (%s, …) are in namespaces that could not be told", n, strings.Join(names[:min(n-1, 3)], ", "))
 		}
-		b.gap(sp.src, sp.id, "links", text, "CAP_SYS_ADMIN")
+		b.untold(sp, text)
 	}
+}
+
+// untold is the gap of a relation into a namespace that could not be told. It is none where nobody could have told it:
+// for what is in a namespace that cannot be entered, known only by an nsid, and for a snapshot of nscope's own namespace
+// alone, where nothing else was looked for. What would help is said where the collector lacked it.
+func (b *builder) untold(sp *space, text string) {
+	s := sp.src.snap
+	if sp.id.Hidden() || len(s.Namespaces) == 1 && s.Namespaces[0].ID == s.Host.SelfNS {
+		return
+	}
+	needs := ""
+	for _, gp := range s.Gaps {
+		if strings.Contains(gp.Needs, "CAP_SYS_ADMIN") {
+			needs = "CAP_SYS_ADMIN"
+		}
+	}
+	b.gap(sp.src, sp.id, "links", text, needs)
+}
+
+// FarEnd says what is known of the other end of a pair that is not in the graph: "ifindex 9 in another namespace
+// (nsid 0)". It is empty where the kernel names none.
+func (g *Graph) FarEnd(l *Node) string {
+	raw := g.Link(l)
+	if raw == nil || raw.Peer == nil || raw.Peer.Index == 0 {
+		return ""
+	}
+	p := raw.Peer
+	switch {
+	case p.Namespace != "" && !p.Namespace.Hidden():
+		return fmt.Sprintf("ifindex %d in netns %s", p.Index, p.Namespace.Short())
+	case p.NSID != nil:
+		return fmt.Sprintf("ifindex %d in another namespace (nsid %d)", p.Index, *p.NSID)
+	}
+	return fmt.Sprintf("ifindex %d beside it", p.Index)
 }
 
 // provenPeer finds the other end of a veth where this end proves in which namespace it is, and that end does not

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,8 +89,54 @@ func TestUntoldPeersFold(t *testing.T) {
 			}
 		}
 	}
+	s.Gaps = []snapshot.Gap{{Reader: "links", Error: "setns: operation not permitted", Needs: "CAP_SYS_ADMIN"}}
 	g := Build(s)
+	g.Gaps = slices.DeleteFunc(g.Gaps, func(gp Gap) bool { return gp.Error == s.Gaps[0].Error })
 	if len(g.Gaps) != 1 || !strings.HasPrefix(g.Gaps[0].Error, "the other ends of 200 veths (") || g.Gaps[0].Needs != "CAP_SYS_ADMIN" {
 		t.Errorf("%d gaps: %v", len(g.Gaps), g.Gaps)
+	}
+}
+
+// A gap is for what somebody could have told, and names only what is known to have been lacking.
+func TestUntoldPeer(t *testing.T) {
+	zero := 0
+	const self, other = snapshot.NSID("4:1"), snapshot.NSID("4:2")
+	eth0 := []snapshot.Link{{Index: 8, Name: "eth0", Kind: "veth", Peer: &snapshot.Peer{Index: 9, NSID: &zero}}}
+	for _, tc := range []struct {
+		name  string
+		ns    []snapshot.Namespace
+		needs string // that the collector lacked
+		gaps  int
+	}{
+		{name: "nscope's own namespace alone", ns: []snapshot.Namespace{{ID: self, Links: eth0}}},
+		{name: "a hidden one", ns: []snapshot.Namespace{{ID: self}, {ID: snapshot.MakeViaNSID(self, 3), Links: eth0}}},
+		{name: "one of several", ns: []snapshot.Namespace{{ID: self}, {ID: other, Links: eth0}}, gaps: 1},
+		{name: "one of several, unprivileged", ns: []snapshot.Namespace{{ID: self}, {ID: other, Links: eth0}}, needs: "CAP_SYS_ADMIN", gaps: 1},
+	} {
+		s := &snapshot.Snapshot{Host: snapshot.Host{BootID: bootA, Name: "h", SelfNS: self}, Namespaces: tc.ns}
+		if tc.needs != "" {
+			s.Gaps = []snapshot.Gap{{Reader: "x", Error: "not entered", Needs: tc.needs}}
+		}
+		g := Build(s)
+		n := 0
+		for _, gp := range g.Gaps {
+			if gp.Reader != "links" {
+				continue
+			}
+			n++
+			if gp.Needs != tc.needs {
+				t.Errorf("%s: needs %q, want %q", tc.name, gp.Needs, tc.needs)
+			}
+		}
+		if n != tc.gaps {
+			t.Errorf("%s: %d gaps, want %d: %v", tc.name, n, tc.gaps, g.Gaps)
+		}
+		for i := range g.Nodes {
+			if l := &g.Nodes[i]; l.Kind == KindLink {
+				if got, want := g.FarEnd(l), "ifindex 9 in another namespace (nsid 0)"; got != want {
+					t.Errorf("%s: far end %q, want %q", tc.name, got, want)
+				}
+			}
+		}
 	}
 }

@@ -73,6 +73,9 @@ func (s *shower) wire(l *topo.Node) string {
 		if p := s.peer[l.ID]; p != nil {
 			return s.end(p, l) + "; " + own
 		}
+		if far := s.g.FarEnd(l); isPair(l) && far != "" {
+			return far + "; " + own
+		}
 		return own
 	}
 	if p := s.peer[l.ID]; p != nil {
@@ -82,7 +85,7 @@ func (s *shower) wire(l *topo.Node) string {
 		return "on " + s.end(up, l)
 	}
 	if isPair(l) {
-		return "other end unknown"
+		return cmp.Or(s.g.FarEnd(l), "other end unknown")
 	}
 	return ""
 }

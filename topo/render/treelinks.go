@@ -102,7 +102,7 @@ func (t *tree) below(l, group *topo.Node) []*row {
 func (t *tree) pairRow(l *topo.Node) *row {
 	p := t.peer[l.ID]
 	if p == nil {
-		word := "other end unknown"
+		word := cmp.Or(t.index.g.FarEnd(l), "other end unknown")
 		if t.index.g.Whole().Peer(l) != nil {
 			word = "other end not shown here"
 		}
