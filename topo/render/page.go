@@ -124,12 +124,13 @@ func foldList[T any](o Options, list []T) (kept []T, more int) {
 }
 
 // cols makes columns of equal standing from headings: the last is cut first. A heading that starts with ">" is of
-// numbers, one with "+" is for wide output, and one with "!" is cut last.
+// numbers, one with "+" is for wide output, one with "!" is cut last, and one with "~" is of names of which a swarm task's
+// gives its id first.
 func cols(heads ...string) []Column {
 	list := make([]Column, 0, len(heads))
 	for i, h := range heads {
 		c := Column{Rank: i + 1}
-		for h != "" && strings.ContainsRune(">+!", rune(h[0])) {
+		for h != "" && strings.ContainsRune(">+!~", rune(h[0])) {
 			switch h[0] {
 			case '>':
 				c.Right = true
@@ -137,6 +138,8 @@ func cols(heads ...string) []Column {
 				c.Wide = true
 			case '!':
 				c.Rank = 0
+			case '~':
+				c.Short = shortTask
 			}
 			h = h[1:]
 		}

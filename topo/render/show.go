@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -113,7 +114,7 @@ func (s *shower) netns(n *topo.Node) {
 	for _, c := range s.containers[n.ID] {
 		rows = append(rows, []string{nameOf(c), c.Attrs.Engine, c.Attrs.State, c.Attrs.Image})
 	}
-	s.table("CONTAINERS", cols("NAME", "ENGINE", "STATE", "IMAGE"), rows)
+	s.table("CONTAINERS", cols("~NAME", "ENGINE", "STATE", "IMAGE"), rows)
 	s.holders(n)
 	rows = nil
 	for _, e := range s.edges(n.ID, topo.EdgeBalances) {
@@ -151,10 +152,13 @@ func (s *shower) publishedBy(n *topo.Node) {
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"
 		}
-		rows = append(rows, []string{a.Proto, host + ":" + strconv.Itoa(int(a.HostPort)), when(from != n, nameOf(from)), number(int(a.TargetPort)), a.By,
-			when(to != n, nsName(to)), when(a.Source != "", "the engine says so")})
+		row := []string{a.Proto, host + ":" + strconv.Itoa(int(a.HostPort)), when(from != n, nameOf(from)), number(int(a.TargetPort)), a.By,
+			when(to != n, nsName(to)), when(n.Host == "", to.Host), claimWord(a)}
+		if !slices.ContainsFunc(rows, func(r []string) bool { return slices.Equal(r, row) }) {
+			rows = append(rows, row)
+		}
 	}
-	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "TO", ">PORT", "BY", "IN", "SOURCE"), rows)
+	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", ">PORT", "BY", "IN", "HOST", "SOURCE"), rows)
 }
 
 func (s *shower) nsWords(ns *topo.Node) string {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"io"
 	"net/netip"
 	"slices"
@@ -158,5 +159,38 @@ func TestWrap(t *testing.T) {
 		if got := strings.Join(Options{}.wrap(c.in, c.w), "|"); got != c.want {
 			t.Errorf("wrap(%q, %d) = %q, want %q", c.in, c.w, got, c.want)
 		}
+	}
+}
+
+// Real services: one row per host that publishes, told apart, and tasks with their addresses at 80 columns.
+func TestShowService(t *testing.T) {
+	g := examples(t)["node1 and node2"]
+	show := func(target string) string {
+		n, err := g.Resolve(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := Show(&b, g, n, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		checkWidth(t, b.String(), 80)
+		return b.String()
+	}
+	web := show("service:web")
+	for _, want := range []string{"  tcp    *:8000    80  mesh  host  node1  the engine says so\n", "  tcp    *:8000    80  mesh  host  node2  the engine says so\n"} {
+		if strings.Count(web, want) != 1 {
+			t.Errorf("no or several %q in:\n%s", want, web)
+		}
+	}
+	edge := show("service:edge")
+	for _, want := range []string{"  10.0.1.8  edge.kjkdyruhv61oqo98lcszzq2pm  node1  backend  the engine says so\n", "  edge.kjkdyruhv61oqo98lcszzq2pm  node1  running  10.0.1.8/24\n"} {
+		if !strings.Contains(edge, want) {
+			t.Errorf("no %q in:\n%s", want, edge)
+		}
+	}
+	host := show("node1/host")
+	if !strings.Contains(host, "  net.ipv4.ip_local_port_range = 32768 60999\n") || strings.Contains(host, `\x09`) {
+		t.Errorf("tabs in:\n%s", host)
 	}
 }

@@ -330,7 +330,7 @@ func (s *shower) sysctls(ns *snapshot.Namespace, only string) {
 		case only == "" && dev != "" && dev != "all" && dev != "default" && !s.page.o.Wide:
 			hidden++
 		default:
-			list[k] = v
+			list[k] = strings.ReplaceAll(v, "\t", " ") // as the kernel separates several numbers
 		}
 	}
 	s.pairs("SYSCTLS", list)

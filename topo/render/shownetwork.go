@@ -43,7 +43,7 @@ func (s *shower) network(n *topo.Node) {
 		if ns := s.netnsOf[c.ID]; ns != nil {
 			in = nsName(ns)
 		}
-		rows = append(rows, []string{string(c.Kind), nameOf(c), cmp.Or(c.Attrs.Type, c.Attrs.Role), in, c.Host, strings.Join(mainAddrs(c.Attrs.Addrs, false), ", "), when(e.Attrs.Source != "", "the engine says so")})
+		rows = append(rows, []string{string(c.Kind), nameOf(c), cmp.Or(c.Attrs.Type, c.Attrs.Role), in, c.Host, strings.Join(mainAddrs(c.Attrs.Addrs, false), ", "), claimWord(&e.Attrs)})
 	}
 	s.table("CARRIED BY", cols("KIND", "NAME", "TYPE", "IN", "HOST", "!ADDRESS", "SOURCE"), rows)
 
@@ -59,7 +59,7 @@ func (s *shower) network(n *topo.Node) {
 		}
 		rows = append(rows, []string{nameOf(c), addr4, mac, link, c.Host, alias})
 	}
-	s.table("CONTAINERS", cols("NAME", "!ADDRESS", "MAC", "LINK", "HOST", "ALIASES"), rows)
+	s.table("CONTAINERS", cols("~NAME", "!ADDRESS", "MAC", "LINK", "HOST", "ALIASES"), rows)
 
 	rows = nil
 	for i := range s.g.Edges {
@@ -119,9 +119,9 @@ func (s *shower) service(n *topo.Node) {
 		if c := s.node[e.To]; c != nil {
 			name, host = nameOf(c), c.Host
 		}
-		rows = append(rows, []string{cmp.Or(e.Attrs.Address, when(name == "", e.To)), name, host, number(e.Attrs.Weight), e.Attrs.Network, when(e.Attrs.Source != "", "the engine says so")})
+		rows = append(rows, []string{cmp.Or(e.Attrs.Address, when(name == "", e.To)), name, host, number(e.Attrs.Weight), e.Attrs.Network, claimWord(&e.Attrs)})
 	}
-	s.table("BACKENDS", cols("!ADDRESS", "CONTAINER", "HOST", ">WEIGHT", "NETWORK", "SOURCE"), rows)
+	s.table("BACKENDS", cols("!ADDRESS", "~CONTAINER", "HOST", ">WEIGHT", "NETWORK", "SOURCE"), rows)
 	if raw != nil {
 		rows = nil
 		for _, t := range raw.Tasks {
@@ -131,7 +131,7 @@ func (s *shower) service(n *topo.Node) {
 			}
 			rows = append(rows, []string{t.Name, cmp.Or(t.NodeName, t.NodeID), t.State, when(t.Desired != t.State, t.Desired), strings.Join(at, ", "), t.ID})
 		}
-		s.table("TASKS", cols("NAME", "NODE", "!STATE", "WANTED", "ADDRESS", "+ID"), rows)
+		s.table("TASKS", cols("~NAME", "NODE", "!STATE", "WANTED", "ADDRESS", "+ID"), rows)
 	}
 	s.publishedBy(n)
 }

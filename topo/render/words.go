@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,15 @@ func engineWord(c *topo.Node) string {
 	}
 	return "(" + strings.Join(words, ", ") + ")"
 }
+
+// claimWord says who says so, where the kernel does not prove it.
+func claimWord(a *topo.EdgeAttrs) string { return when(a.Source != "", "the engine says so") }
+
+// taskName is a swarm task's container: service, slot or node, task id.
+var taskName = regexp.MustCompile(`^(.+\.(?:[0-9]+|[0-9a-z]{25}))\.[0-9a-z]{25}$`)
+
+// shortTask is the name of a task's container without the task's id, other names as they are.
+func shortTask(name string) string { return taskName.ReplaceAllString(name, "$1") }
 
 // roleWord says what a namespace without a container is.
 func roleWord(n *topo.Node) string {
