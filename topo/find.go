@@ -212,7 +212,10 @@ func (f *finder) pid(val string) {
 				comm = rest
 			}
 		}
-		s := fmt.Sprintf("process %d%s runs in %s, netns %s", pid, paren(comm), f.g.netnsPhrase(n), shortOf(n))
+		s := fmt.Sprintf("process %d%s runs in %s", pid, paren(comm), f.g.netnsPhrase(n))
+		if n.Name != shortOf(n) {
+			s += ", netns " + shortOf(n)
+		}
 		var main *Node
 		for _, e := range f.g.In(n.ID, EdgeRunsIn) {
 			if c, ok := f.g.Node(e.From); ok && c.Attrs.PID == pid {
@@ -329,7 +332,7 @@ func (f *finder) published(e *Edge, from, to *Node) {
 		where += " at " + a.HostAddr
 	}
 	by := map[string]string{"proxy": "through a proxy that listens there", "mesh": "through the routing mesh", "host": "in host mode", "dnat": "by DNAT"}[a.By]
-	s := fmt.Sprintf("port %d/%s of %s is published by %s %s for its port %d", a.HostPort, a.Proto, where, from.Kind, from.Name, a.TargetPort)
+	s := fmt.Sprintf("port %d/%s of %s is published by %s %s for its port %d", a.HostPort, a.Proto, where, from.Kind, f.g.shortName(from), a.TargetPort)
 	if by != "" {
 		s += ", " + by
 	}

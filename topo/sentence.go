@@ -65,11 +65,17 @@ func (g *Graph) runner(n *Node) *Node {
 }
 
 func (g *Graph) containerPhrase(c *Node) string {
-	name := c.Name
-	if a, ok := g.taskName(c); ok {
-		name = a
+	return "container " + g.shortName(c) + g.on(c)
+}
+
+// shortName is what a sentence calls a node: a swarm task's container "web.2", without the task's id.
+func (g *Graph) shortName(n *Node) string {
+	if n.Kind == KindContainer {
+		if a, ok := g.taskName(n); ok {
+			return a
+		}
 	}
-	return "container " + name + g.on(c)
+	return n.Name
 }
 
 // linkPhrase names a link in a sentence: "eth0 of container web", "veth1a2b in the host netns".
@@ -294,40 +300,9 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// netnsSentence says whose a namespace is.
-func (g *Graph) netnsSentence(n *Node) string { return "netns " + shortOf(n) + " is " + g.netnsWhat(n) }
-
-func (g *Graph) netnsWhat(n *Node) string {
-	s := g.netnsPhrase(n)
-	switch n.Attrs.Role {
-	case RoleNamed:
-		s = "the one named " + n.Name + g.on(n)
-	case RoleOther:
-		s = "nobody's that is known" + g.on(n)
-	}
-	var also []string
-	if c := g.runner(n); c != nil {
-		for _, e := range g.In(n.ID, EdgeRunsIn) {
-			if o, ok := g.Node(e.From); ok && o != c {
-				also = append(also, o.Name)
-			}
-		}
-	}
-	if len(also) > 3 {
-		also = append(also[:3], fmt.Sprintf("%d more", len(also)-3))
-	}
-	if len(also) > 0 {
-		s += ", also that of " + strings.Join(also, ", ")
-	}
-	if h := holderSummary(n); h != "" {
-		s += ", held by " + h
-	}
-	return s + ", with " + count(len(g.In(n.ID, EdgeIn)), "link")
-}
-
 // containerSentence says what a container is and where its wires go.
 func (g *Graph) containerSentence(n *Node) string {
-	s := n.Name + " is a " + n.Attrs.Engine + " container" + g.on(n)
+	s := g.shortName(n) + " is a " + n.Attrs.Engine + " container" + g.on(n)
 	if n.Attrs.Mode != "" {
 		s += " in network mode " + n.Attrs.Mode
 	}
