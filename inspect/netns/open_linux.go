@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
@@ -55,6 +57,12 @@ func (w way) open(want snapshot.NSID) (*Handle, error) {
 		return OpenPath(w.path, want)
 	}
 	fd, err := socketNS(w.pid, w.fd)
+	switch {
+	case err == unix.EBADF: // pidfd_getfd(2): it was closed since
+		err = ErrGone
+	case err == unix.ENOTTY, err == unix.EOPNOTSUPP: // the number is another file's by now
+		err = ErrChanged
+	}
 	if err != nil {
 		return nil, opErr("open", w.String(), err)
 	}
