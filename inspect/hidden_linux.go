@@ -29,9 +29,14 @@ func (w *wiring) hide() {
 		if err != nil {
 			a.close()
 			// EINVAL: the nsid is gone, and with it the link that carried it.
+			w.c.stale(r, nil)
 			if errors.Is(err, fs.ErrPermission) {
 				w.c.gaps = append(w.c.gaps, snapshot.Gap{Namespace: r.from, Reader: "nsids", Error: fmt.Sprintf("nsid %d of link %d: %v", r.nsid, r.index, err), Needs: "CAP_NET_ADMIN"})
 			}
+			continue
+		}
+		if w.c.stale(r, links) {
+			a.close()
 			continue
 		}
 		nsid := r.nsid

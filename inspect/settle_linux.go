@@ -80,15 +80,7 @@ func (w *wiring) peerOf(in snapshot.NSID, l *snapshot.Link) snapshot.NSID {
 func (c *collector) reread(id snapshot.NSID) {
 	fresh := &snapshot.Namespace{ID: id}
 	failed := false
-	err := c.inside(id, func() error {
-		conn, err := rtnl.OpenTopology()
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		conn.ReadTopology(fresh, func(reader string, _ error, _ string) { failed = failed || reader == "links" })
-		return nil
-	})
+	err := c.inside(id, func() error { return readTopology(fresh, &failed) })
 	s := c.read[id]
 	switch {
 	case err != nil && netns.Vanished(err):
@@ -101,4 +93,36 @@ func (c *collector) reread(id snapshot.NSID) {
 		s.ns.Links, s.ns.NSIDs, s.ns.Routes, s.ns.Rules = fresh.Links, fresh.NSIDs, fresh.Routes, fresh.Rules
 		s.ns.Neighbors, s.ns.FDB = fresh.Neighbors, fresh.FDB
 	}
+}
+
+// stale tells whether the link that refers to a namespace which nothing leads to is gone, as its other end is, which
+// should be among the links there; it then leaves the link out.
+func (c *collector) stale(r ref, there []snapshot.Link) bool {
+	s := c.read[r.from]
+	here := slices.IndexFunc(s.ns.Links, func(l snapshot.Link) bool { return l.Index == r.index })
+	if here < 0 {
+		return true
+	}
+	l := s.ns.Links[here]
+	if !paired(&l) || slices.ContainsFunc(there, func(o snapshot.Link) bool { return o.Index == l.Peer.Index }) {
+		return false
+	}
+	fresh := &snapshot.Namespace{ID: r.from}
+	failed := false
+	err := c.inside(r.from, func() error { return readTopology(fresh, &failed) })
+	if err != nil || failed || slices.ContainsFunc(fresh.Links, func(o snapshot.Link) bool { return o.Index == l.Index && o.Name == l.Name && o.MAC == l.MAC }) {
+		return false
+	}
+	s.ns.Links = slices.Delete(s.ns.Links, here, here+1)
+	return true
+}
+
+func readTopology(ns *snapshot.Namespace, failed *bool) error {
+	conn, err := rtnl.OpenTopology()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.ReadTopology(ns, func(reader string, _ error, _ string) { *failed = *failed || reader == "links" })
+	return nil
 }

@@ -27,6 +27,12 @@ import (
 // churnReads is set for a run of this binary, inside a lab's node, that reads it so many times: "<times> <folder>".
 const churnReads = "NSCOPE_E2E_READS"
 
+// churnLimit bounds how long that goes on, churnLeast is how often it must have been done by then.
+const (
+	churnLimit = 45 * time.Second
+	churnLeast = 50
+)
+
 func init() {
 	job := os.Getenv(churnReads)
 	if job == "" {
@@ -34,7 +40,11 @@ func init() {
 	}
 	n, dir, _ := strings.Cut(job, " ")
 	times, _ := strconv.Atoi(n)
+	start := time.Now()
 	for i := range times {
+		if time.Since(start) > churnLimit {
+			os.Exit(0) // a machine that is busy with other things
+		}
 		// An engine that starts and stops containers is slow to answer; the kernel is not.
 		opts := []inspect.Option{inspect.WithDepth(inspect.Depth(i % 2)), inspect.WithTimeout(20 * time.Second)}
 		if i%4 != 0 {
@@ -124,14 +134,19 @@ func TestChurn(t *testing.T) {
 	if len(c.pairs) < 20 {
 		t.Fatalf("the lab itself: only %d pairs were heard of", len(c.pairs))
 	}
-	for i := range times {
-		c.check(t, fmt.Sprintf("%03d", i))
+	done := 0
+	for ; done < times; done++ {
+		name := fmt.Sprintf("%03d", done)
+		if _, err := os.Stat(filepath.Join(dir, name+".json.zst")); err != nil {
+			break
+		}
+		c.check(t, name)
 	}
 	for i := range outside {
 		c.check(t, fmt.Sprintf("out%d", i))
 	}
-	t.Logf("%d containers were started; %d seen running and %d wires, in %d snapshots", started, c.seen, c.wires, times+outside)
-	if c.seen < 20 || c.wires < times {
+	t.Logf("%d containers were started; %d seen running and %d wires, in %d snapshots", started, c.seen, c.wires, done+outside)
+	if done < churnLeast || c.seen < 20 || c.wires < done {
 		t.Errorf("hardly anything was seen: %d containers, %d wires", c.seen, c.wires)
 	}
 }
