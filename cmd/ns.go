@@ -34,8 +34,8 @@ are in each.`,
 func (a *app) nsTable(rows []topo.NSRow) error {
 	wide := a.output == "wide"
 	t := render.Table{Columns: []render.Column{
-		{Name: "NETNS"}, {Name: "ROLE", Rank: 1, Min: 12}, {Name: "NAME", Rank: 3, Min: 12, Short: shortTask}, {Name: "NETWORK", Rank: 2},
-		{Name: "LINKS", Right: true}, {Name: "PROCS", Right: true}, {Name: "HOLDERS", Rank: 4, Min: 16},
+		{Name: "NETNS"}, {Name: "ROLE", Rank: 1, Min: 12}, {Name: "NAME", Rank: 3, Min: 16, Short: shortTask}, {Name: "NETWORK", Rank: 2},
+		{Name: "LINKS", Right: true}, {Name: "PROCS", Right: true}, {Name: "HOLDERS", Rank: 4, Min: 12},
 		{Name: "CONTAINERS", Wide: true}, {Name: "COOKIE", Wide: true},
 	}}
 	for _, r := range rows {

@@ -103,3 +103,19 @@ func TestPartNamesWhatIsOutside(t *testing.T) {
 		t.Errorf("no %q in:\n%s", want, got)
 	}
 }
+
+// What engines made comes before what only happens to be there.
+func TestTreeOrder(t *testing.T) {
+	got := treeOf(t, examples(t)["node1"], Options{})
+	at := -1
+	for _, s := range []string{"\n├─ docker_gwbridge", "\n├─ 1-o9qzj6738y", "\n├─ 1-untv4arzm6", "\n├─ via-4026535029-0", "\n└─ 4026531833"} {
+		i := strings.Index(got, s)
+		if i <= at {
+			t.Errorf("%q is not in its place in:\n%s", s, got)
+		}
+		at = i
+	}
+	if want := "─ eth0  edge.kjkdyruhv61oqo98lcszzq2pm  10.0.1.8   (docker) 8001"; !strings.Contains(got, want) {
+		t.Errorf("no %q in:\n%s", want, got)
+	}
+}

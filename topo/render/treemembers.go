@@ -74,7 +74,11 @@ func (t *tree) netnsWords(ns *topo.Node) (name, more string) {
 	if pod := podOf(list); pod != "" {
 		return "pod " + pod, plural(len(list), "container")
 	}
-	return nameOf(list[0]), t.containerWords(list[0])
+	name = nameOf(list[0])
+	if !t.o.Wide {
+		name = shortTask(name) // the id tells people nothing and takes the room of the ports
+	}
+	return name, t.containerWords(list[0])
 }
 
 // podOf is the pod that all of several containers belong to.

@@ -210,6 +210,9 @@ func (t *tree) switchRow(n *topo.Node) *row {
 	}
 	r := text(append(spans, span{t.after(facts...), plain})...)
 	r.class, r.name = classBridge, lastIf(name == "ingress")+cmp.Or(name, nsName(n))
+	if n.Attrs.Role != topo.RoleOverlay {
+		r.name = "\xff\xff" + r.name // what only happens to be there comes after what engines made
+	}
 	r.kids = t.netnsRows(n)
 	return r
 }
