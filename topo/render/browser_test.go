@@ -40,8 +40,15 @@ func openPage(t *testing.T, g *topo.Graph) *browser {
 	if err := os.WriteFile(file, []byte(htmlOf(t, g)), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// Chromium leaves folders behind in the one for temporary files, and still writes when it is told to end: this one is
+	// removed until nothing is left of it.
+	tmp, err := os.MkdirTemp("", "nscope-chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(t, tmp) })
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(bin), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1400, 900),
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("force-prefers-reduced-motion", true))
+		chromedp.UserDataDir(filepath.Join(tmp, "profile")), chromedp.Env("TMPDIR="+tmp), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("force-prefers-reduced-motion", true))
 	ctx, cancelAll := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancelTab := chromedp.NewContext(ctx)
 	b := &browser{t: t, ctx: ctx}
@@ -73,6 +80,20 @@ func openPage(t *testing.T, g *topo.Graph) *browser {
 		}
 	})
 	return b
+}
+
+// removeAll removes a folder into which a program that is ending may still write.
+func removeAll(t *testing.T, dir string) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := os.RemoveAll(dir)
+		if _, stat := os.Stat(dir); err == nil && os.IsNotExist(stat) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("%s is left: %v", dir, err)
+			return
+		}
+	}
 }
 
 func (b *browser) note(s string) {
