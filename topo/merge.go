@@ -183,7 +183,61 @@ func (b *builder) aliases(k *kernel) map[snapshot.NSID]snapshot.NSID {
 			}
 		}
 	}
+	aliasHidden(k, out)
 	return out
+}
+
+// aliasHidden makes one of hidden namespaces that several snapshots of a kernel have under different names, each after
+// the reader whose nsid led to it: those that agree in every link, by ifindex, name and MAC, and of which each snapshot
+// has just one.
+func aliasHidden(k *kernel, alias map[snapshot.NSID]snapshot.NSID) {
+	type sighted struct {
+		ids     []snapshot.NSID
+		sources map[*source]int
+	}
+	all := map[string]*sighted{}
+	for _, s := range k.sources {
+		for i := range s.snap.Namespaces {
+			ns := &s.snap.Namespaces[i]
+			print := fingerprint(ns)
+			if !ns.ID.Hidden() || print == "" {
+				continue
+			}
+			if _, known := alias[ns.ID]; known {
+				continue
+			}
+			if all[print] == nil {
+				all[print] = &sighted{sources: map[*source]int{}}
+			}
+			all[print].ids = append(all[print].ids, ns.ID)
+			all[print].sources[s]++
+		}
+	}
+	for _, s := range all {
+		slices.Sort(s.ids)
+		for _, n := range s.sources {
+			if n > 1 {
+				s.ids = nil // two in one snapshot are two, and which is which cannot be told
+			}
+		}
+		for _, id := range s.ids {
+			if id != s.ids[0] {
+				alias[id] = s.ids[0]
+			}
+		}
+	}
+}
+
+// fingerprint is what a namespace's links are known by, "" where nothing in it has a MAC.
+func fingerprint(ns *snapshot.Namespace) string {
+	var out []string
+	for i := range ns.Links {
+		if l := &ns.Links[i]; l.MAC != "" && l.Type != "loopback" {
+			out = append(out, fmt.Sprintf("%d %s %s", l.Index, l.Name, l.MAC))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "|")
 }
 
 // canon is the id under which a namespace is known in the graph.
