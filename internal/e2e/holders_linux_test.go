@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -28,18 +27,21 @@ func TestHolders(t *testing.T) {
 	h := nettest.New(t)
 	want = append(want, heldBy{h.ID().Inode(), "fd", own, topo.RoleOther})
 
-	// A thread of this process that is elsewhere; it dies with the goroutine.
-	thread, done := make(chan uint64), make(chan struct{})
+	// A thread of this process that is elsewhere, and the descriptor by which it went there.
+	inside, done := make(chan uint64), make(chan struct{})
+	away := nettest.New(t)
 	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		if err := away.Do(func() error {
+			inside <- netnsInode("/proc/thread-self/ns/net")
+			<-done
+			return nil
+		}); err != nil {
 			t.Error(err)
 		}
-		thread <- netnsInode("/proc/thread-self/ns/net")
-		<-done
+		inside <- 0
 	}()
-	want = append(want, heldBy{<-thread, "thread", own, topo.RoleOther})
-	defer close(done)
+	want = append(want, heldBy{<-inside, "thread", "", topo.RoleOther})
+	defer func() { close(done); <-inside }()
 
 	// A socket alone: it was opened inside, and nothing else is left.
 	alone, err := netns.New()
