@@ -157,10 +157,8 @@ func (l *layouter) lead(e *topo.Edge, lanes map[int]int) *wire {
 		}
 	case a.d.panel != b.d.panel && a.d.panel >= 0 && b.d.panel >= 0 && min(a.d.col, b.d.col) == colNIC && max(a.d.col, b.d.col) == colPort:
 		w.path = l.between(a, b, lanes)
-	case a.d.col < b.d.col:
-		w.path = curve(a.d.x+a.d.w, a.y(), b.d.x, b.y())
 	default:
-		w.path = curve(a.d.x, a.y(), b.d.x+b.d.w, b.y())
+		w.path = l.across(a, b, lanes)
 	}
 	return w
 }
