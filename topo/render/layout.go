@@ -17,7 +17,9 @@ import (
 type layouter struct {
 	*index
 	o       Options
-	t       *tree // knows where each namespace has its place
+	t       *tree          // knows where each namespace has its place
+	whole   *tree          // of the graph of which this is a folded part
+	more    map[string]int // how many ports of a bridge are left out
 	panels  []*panel
 	drafts  []*draft
 	anchors map[string]anchor
@@ -70,8 +72,18 @@ type unit struct {
 }
 
 func layout(g *topo.Graph, o Options) *picture {
-	ix := newIndex(g)
-	l := &layouter{index: ix, o: o, t: newTree(g, o), anchors: map[string]anchor{}, pic: &picture{}}
+	return newLayouter(g, o, nil, nil).picture()
+}
+
+func newLayouter(g *topo.Graph, o Options, whole *tree, more map[string]int) *layouter {
+	t := newTree(g, o)
+	if whole == nil {
+		whole = t
+	}
+	return &layouter{index: newIndex(g), o: o, t: t, whole: whole, more: more, anchors: map[string]anchor{}, pic: &picture{}}
+}
+
+func (l *layouter) picture() *picture {
 	for _, top := range l.t.sections {
 		top.walk(func(s *section) {
 			p := &panel{s: s, num: len(l.panels)}
@@ -82,8 +94,8 @@ func layout(g *topo.Graph, o Options) *picture {
 		})
 	}
 	l.strayServices()
-	ix.each(topo.KindVTEP, func(n *topo.Node) {
-		if len(ix.in[n.ID]) == 0 {
+	l.each(topo.KindVTEP, func(n *topo.Node) {
+		if len(l.in[n.ID]) == 0 {
 			return
 		}
 		l.vteps = append(l.vteps, l.draft(n.ID, "vtep", colVTEP, bigLine(cmp.Or(n.Attrs.Node, nameOf(n))), smallLine(addressBeside(n))))
@@ -91,6 +103,7 @@ func layout(g *topo.Graph, o Options) *picture {
 	l.settle()
 	l.place()
 	l.wire()
+	l.moreWires()
 	l.legend()
 	return l.pic
 }
@@ -206,6 +219,9 @@ func (l *layouter) bands(ns *topo.Node, sp *space) []*band {
 				} else {
 					b.left = append(b.left, l.linkCard(p))
 				}
+			}
+			if l.more[n.ID] > 0 {
+				b.right = append(b.right, l.morePill(n))
 			}
 			bridges = append(bridges, b)
 		case !whole || l.hangs(n):

@@ -143,7 +143,8 @@ func TestLayoutScenes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := scene()
 			checkPicture(t, layout(g, Options{}))
-			text := string(rendered(t, func(w io.Writer) error { return SVG(w, g, Options{}) }))
+			checkPicture(t, foldedLayout(g, Options{}))
+			text := string(rendered(t, func(w io.Writer) error { return SVG(w, g, Options{Full: true}) }))
 			checkDrawn(t, g, text)
 			if name == "small" || name == "three" {
 				golden(t, name+".svg", []byte(text))
@@ -159,9 +160,10 @@ func TestLayoutRandom(t *testing.T) {
 		g := random(seed, size, seed%2 == 0)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			checkPicture(t, layout(g, Options{}))
-			text := string(rendered(t, func(w io.Writer) error { return SVG(w, g, Options{}) }))
+			checkPicture(t, foldedLayout(g, Options{}))
+			text := string(rendered(t, func(w io.Writer) error { return SVG(w, g, Options{Full: true}) }))
 			checkDrawn(t, g, text)
-			again := string(rendered(t, func(w io.Writer) error { return SVG(w, random(seed, size, seed%2 == 0), Options{}) }))
+			again := string(rendered(t, func(w io.Writer) error { return SVG(w, random(seed, size, seed%2 == 0), Options{Full: true}) }))
 			if text != again {
 				t.Error("two drawings of one graph differ")
 			}
@@ -184,5 +186,39 @@ func TestSpread(t *testing.T) {
 	spread([]float64{10, 10, 10, 100}, []float64{1, 1, 1, 1}, []float64{0, 10, 10, 10}, func(i int, y float64) { got[i] = y })
 	if want := []float64{0, 10, 20, 100}; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("spread: %v, want %v", got, want)
+	}
+}
+
+// A picture of a big host shows some members of each bridge, how many more there are, and what draws them all.
+func TestLayoutFolds(t *testing.T) {
+	g := many(500)
+	folded, full := foldedLayout(g, Options{}), foldedLayout(g, Options{Full: true})
+	if folded.h > 2500 || full.h < 10*folded.h {
+		t.Errorf("%v high folded, %v in full", folded.h, full.h)
+	}
+	if hidden := hiddenWires(t, folded); len(hidden) > 0 {
+		t.Error(hidden)
+	}
+	text := svgText(folded, true)
+	for _, want := range []string{">net:monitoring</text>", " more</text>", "500 containers · 501 namespaces"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	// Nothing is lost: what is not drawn is counted.
+	ids, _ := svgIDs(t, text)
+	_, more := newTree(g, Options{}).foldable()
+	for _, n := range g.Nodes {
+		if isBridge(&n) {
+			drawn := 0
+			for _, e := range g.In(n.ID, topo.EdgePort) {
+				if ids[e.From] {
+					drawn++
+				}
+			}
+			if all := len(g.In(n.ID, topo.EdgePort)); drawn+more[n.ID] != all || more[n.ID] == 0 {
+				t.Errorf("%s: %d drawn and %d more of %d", n.Name, drawn, more[n.ID], all)
+			}
+		}
 	}
 }

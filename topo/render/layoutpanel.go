@@ -96,7 +96,15 @@ func (l *layouter) panelTitle(p *panel) (title, sub string) {
 	if p.s.home == nil && len(p.s.netns) == 0 && len(p.s.loose) == 0 {
 		return p.s.name, "that no namespace here balances"
 	}
-	containers, namespaces := p.s.count(l.index)
+	containers, namespaces := p.s.count(l.whole.index) // of the host, not of what is drawn where that is folded
+	if l.more != nil {
+		namespaces = 0
+		l.whole.each(topo.KindNetns, func(n *topo.Node) {
+			if n.Host == p.s.name {
+				namespaces++
+			}
+		})
+	}
 	kernel := ""
 	for _, h := range l.g.Hosts {
 		if h.Name == p.s.name && h.Kernel != "" {

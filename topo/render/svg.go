@@ -18,7 +18,7 @@ var svgCSS string
 // the namespaces behind them, and who is in those. It is light or dark as the viewer prefers, needs no other file, and
 // carries the ids of nodes (data-id) and edges (data-from, data-to) for scripts.
 func SVG(w io.Writer, g *topo.Graph, o Options) error {
-	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+svgText(layout(g, o), true))
+	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+svgText(foldedLayout(g, o), true))
 	return err
 }
 
