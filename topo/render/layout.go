@@ -152,6 +152,9 @@ func (l *layouter) fill(p *panel) {
 	}
 	slices.SortStableFunc(framed, func(a, b *topo.Node) int {
 		key := func(n *topo.Node) string {
+			if n.Attrs.Role != topo.RoleOverlay {
+				return "\x00" + nsName(n) // a wire of the host leads there: the fewer frames it passes, the better
+			}
 			return lastIf(n.Attrs.Network == "ingress") + cmp.Or(n.Attrs.Network, nsName(n))
 		}
 		return natural(key(a), key(b))
