@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
@@ -74,14 +75,11 @@ func readable(t *testing.T, paths ...string) {
 // openTemp is a folder that everybody may enter.
 func openTemp(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "nscope-e2e-")
+	dir, remove, err := nettest.ScratchDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(remove)
 	return dir
 }
 

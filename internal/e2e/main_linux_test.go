@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nscope/nscope/fixtures/peer"
+	"github.com/nscope/nscope/inspect/netns/nettest"
 )
 
 // TestMain ends the shared labs.
@@ -20,22 +21,20 @@ func TestMain(m *testing.M) {
 
 var built struct {
 	sync.Once
-	dir, path string
-	err       error
+	path   string
+	remove func()
+	err    error
 }
 
 // binary builds nscope once, as it is shipped: static, and where everybody may run it, in a lab's hosts too.
 func binary(tb testing.TB) string {
 	tb.Helper()
 	built.Do(func() {
-		built.dir, built.err = os.MkdirTemp("/tmp", "nscope-e2e-")
-		if built.err != nil {
+		var dir string
+		if dir, built.remove, built.err = nettest.ScratchDir(); built.err != nil {
 			return
 		}
-		if built.err = os.Chmod(built.dir, 0o755); built.err != nil {
-			return
-		}
-		built.path = filepath.Join(built.dir, "nscope")
+		built.path = filepath.Join(dir, "nscope")
 		cmd := exec.Command("go", "build", "-trimpath", "-o", built.path, "github.com/nscope/nscope/cmd/nscope")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -49,7 +48,7 @@ func binary(tb testing.TB) string {
 }
 
 func removeBinary() {
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	if built.remove != nil {
+		built.remove()
 	}
 }

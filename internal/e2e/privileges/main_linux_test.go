@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,11 +28,10 @@ func TestMain(m *testing.M) {
 var scratch scratchDir
 
 type scratchDir struct {
-	once sync.Once
-	dir  string
-	err  error
-	pipe io.Closer
-	sh   *exec.Cmd
+	once   sync.Once
+	dir    string
+	err    error
+	rmdirs func()
 }
 
 func (s *scratchDir) path(tb testing.TB) string {
@@ -45,23 +43,11 @@ func (s *scratchDir) path(tb testing.TB) string {
 	return s.dir
 }
 
-func (s *scratchDir) make() {
-	if s.dir, s.err = os.MkdirTemp("", "nscope-e2e-*"); s.err != nil {
-		return
-	}
-	s.sh = exec.Command("sh", "-c", `cat >/dev/null; rm -rf "$0"`, s.dir)
-	if s.pipe, s.err = s.sh.StdinPipe(); s.err == nil {
-		s.err = s.sh.Start()
-	}
-	if s.err == nil {
-		s.err = os.Chmod(s.dir, 0o755)
-	}
-}
+func (s *scratchDir) make() { s.dir, s.rmdirs, s.err = nettest.ScratchDir() }
 
 func (s *scratchDir) remove() {
-	if s.pipe != nil {
-		s.pipe.Close()
-		_ = s.sh.Wait()
+	if s.rmdirs != nil {
+		s.rmdirs()
 	}
 }
 
