@@ -257,6 +257,18 @@ func (f *finder) claims(a netip.Addr) {
 				}
 			}
 		}
+		for _, fl := range s.snap.Flannel {
+			for _, le := range fl.Leases {
+				if le.PublicIP.Unmap() != a {
+					continue
+				}
+				node := "a node"
+				if le.Node != "" {
+					node = "node " + le.Node
+				}
+				f.hit(f.flannelNode(s, le.PublicIP), "node", fmt.Sprintf("%s is the address of %s, which has the flannel subnet %s and was not inspected", a, node, le.Subnet))
+			}
+		}
 	}
 }
 

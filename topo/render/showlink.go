@@ -61,7 +61,7 @@ func (s *shower) link(n *topo.Node) {
 	s.table("ADDRESSES", cols("!ADDRESS", "PEER", "SCOPE", "LABEL", "FLAGS"), rows)
 	s.statistics([]snapshot.Link{*raw})
 	if nsRaw := s.g.Namespace(n); nsRaw != nil {
-		s.tables(nsRaw, raw.Index)
+		s.tables(n, nsRaw, raw.Index)
 		s.sysctls(nsRaw, raw.Name)
 	}
 }

@@ -60,7 +60,7 @@ func (s *shower) namespace(ns *topo.Node) {
 		s.lines(list...)
 	}
 	s.statistics(raw.Links)
-	s.tables(raw, 0)
+	s.tables(ns, raw, 0)
 	s.sockets(raw)
 	s.xfrm(&raw.Xfrm)
 	s.sysctls(raw, "")
@@ -100,8 +100,9 @@ func (s *shower) statistics(links []snapshot.Link) {
 	s.table("PACKETS", cols("LINK", ">RECEIVED", ">SENT", ">RX DROPPED", ">TX DROPPED", ">RX ERRORS", ">TX ERRORS", ">RX BYTES", ">TX BYTES"), rows)
 }
 
-// tables writes routes, rules, neighbours, FDB and queues: all of a namespace's, or those of one link.
-func (s *shower) tables(ns *snapshot.Namespace, only int) {
+// tables writes routes, rules, neighbours, FDB and queues: all of a namespace's, or those of one link. Addresses of other
+// nodes have the node's name beside them, as seen from the node of the graph that they are of.
+func (s *shower) tables(of *topo.Node, ns *snapshot.Namespace, only int) {
 	dev := map[int]string{}
 	for i := range ns.Links {
 		dev[ns.Links[i].Index] = ns.Links[i].Name
@@ -111,6 +112,12 @@ func (s *shower) tables(ns *snapshot.Namespace, only int) {
 			return ""
 		}
 		return cmp.Or(dev[i], fmt.Sprintf("if%d", i))
+	}
+	node := func(a netip.Addr) string {
+		if n := s.g.NodeName(of, a); n != "" {
+			return "(" + n + ")"
+		}
+		return ""
 	}
 	var list []string
 	hidden := 0
@@ -123,7 +130,7 @@ func (s *shower) tables(ns *snapshot.Namespace, only int) {
 			hidden++
 			continue
 		}
-		list = append(list, routeWords(r, name))
+		list = append(list, routeWords(r, name, node))
 	}
 	if hidden > 0 && only == 0 {
 		list = append(list, fmt.Sprintf("and %s in table local", plural(hidden, "route")))
@@ -140,7 +147,7 @@ func (s *shower) tables(ns *snapshot.Namespace, only int) {
 	var rows [][]string
 	for _, n := range ns.Neighbors {
 		if only == 0 || n.Ifindex == only {
-			rows = append(rows, []string{addr(n.Addr), n.MAC, name(n.Ifindex), n.State, words(strings.Join(n.Flags, " "), n.Protocol)})
+			rows = append(rows, []string{words(addr(n.Addr), node(n.Addr)), n.MAC, name(n.Ifindex), n.State, words(strings.Join(n.Flags, " "), n.Protocol)})
 		}
 	}
 	s.table("NEIGHBOURS", cols("!ADDRESS", "MAC", "DEV", "STATE", "FLAGS"), rows)
@@ -158,7 +165,7 @@ func (s *shower) tables(ns *snapshot.Namespace, only int) {
 		if f.VNI != nil {
 			vni = fmt.Sprintf("vni %d", *f.VNI)
 		}
-		rows = append(rows, []string{f.MAC, name(f.Ifindex), addr(f.Dst), name(f.Master), cmp.Or(f.State, "learnt"),
+		rows = append(rows, []string{f.MAC, name(f.Ifindex), words(addr(f.Dst), node(f.Dst)), name(f.Master), cmp.Or(f.State, "learnt"),
 			words(vni, when(f.Port != 0, fmt.Sprintf("port %d", f.Port)), when(f.Via != 0, fmt.Sprintf("via ifindex %d", f.Via)), when(f.VLAN != 0, fmt.Sprintf("vlan %d", f.VLAN)),
 				when(f.NHID != 0, fmt.Sprintf("nexthop %d", f.NHID)), strings.Join(f.Flags, " "))})
 	}
@@ -184,14 +191,14 @@ func groupMAC(mac string) bool {
 	return err == nil && b&1 == 1
 }
 
-// routeWords writes a route as ip does.
-func routeWords(r *snapshot.Route, name func(int) string) string {
+// routeWords writes a route as ip does, with the name of the node that a gateway is, where it is known.
+func routeWords(r *snapshot.Route, name func(int) string, node func(netip.Addr) string) string {
 	dst := addr(r.Dst)
 	if r.Dst.IsValid() && r.Dst.Bits() == 0 {
 		dst = words("default", when(r.Dst.Addr().Is6(), "(IPv6)"))
 	}
 	hop := func(gw netip.Addr, oif int) string {
-		return words(when(gw.IsValid(), "via "+addr(gw)), when(oif != 0, "dev "+name(oif)))
+		return words(when(gw.IsValid(), "via "+words(addr(gw), node(gw))), when(oif != 0, "dev "+name(oif)))
 	}
 	w := []string{when(r.Type != "unicast", r.Type), dst, when(r.Src.IsValid(), "from "+addr(r.Src)), when(r.TOS != 0, fmt.Sprintf("tos %d", r.TOS)), hop(r.Gateway, r.OIF),
 		when(r.IIF != 0, "iif "+name(r.IIF)), when(r.Table != 254, "table "+tableName(r.Table)), when(r.Protocol != "", "proto "+r.Protocol),
