@@ -60,8 +60,8 @@ func (t *tree) netnsWords(ns *topo.Node) (name, more string) {
 	list := t.containers[ns.ID]
 	if len(list) == 0 {
 		words := []string{roleWord(ns)}
-		if ns.Attrs.Procs > 0 {
-			words = append(words, plural(ns.Attrs.Procs, "process"))
+		if p := processWord(ns); p != "" {
+			words = append(words, p)
 		}
 		if t.o.Wide {
 			words = append(words, inodeWord(ns))

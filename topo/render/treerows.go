@@ -121,9 +121,27 @@ func (t *tree) facts(list ...string) string {
 	return strings.ReplaceAll(strings.Join(r, " "+t.g.dot+" "), t.g.dot+" "+t.g.arrow, t.g.arrow)
 }
 
+// processWord names the first process of a namespace that is no container's, and counts the others.
+func processWord(n *topo.Node) string {
+	if n.Attrs.Procs == 0 {
+		return ""
+	}
+	for _, h := range n.Attrs.Holders {
+		rest, ok := strings.CutPrefix(h, "proc ")
+		if pid, comm, named := strings.Cut(rest, " "); ok && named {
+			s := fmt.Sprintf("%s (pid %s)", comm, pid)
+			if n.Attrs.Procs > 1 {
+				s += fmt.Sprintf(" and %d more", n.Attrs.Procs-1)
+			}
+			return s
+		}
+	}
+	return plural(n.Attrs.Procs, "process")
+}
+
 // holderWord says what keeps a namespace of which nothing else is known.
 func holderWord(n *topo.Node) string {
-	if n.Attrs.Role != topo.RoleOther || len(n.Attrs.Holders) == 0 {
+	if n.Attrs.Role != topo.RoleOther || n.Attrs.Procs > 0 || len(n.Attrs.Holders) == 0 {
 		return ""
 	}
 	return "held by " + n.Attrs.Holders[0]
