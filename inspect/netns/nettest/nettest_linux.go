@@ -1,4 +1,3 @@
-// Package nettest makes network namespaces for tests and cleans up after them.
 package nettest
 
 import (
