@@ -48,6 +48,10 @@ func report(w io.Writer, err error) int {
 	if errors.As(err, &exit) {
 		return int(exit)
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "nscope: interrupted")
+		return exitFailed
+	}
 	if errors.As(err, &ambiguous) {
 		listCandidates(w, ambiguous)
 		return exitUsage
@@ -67,8 +71,6 @@ func report(w io.Writer, err error) int {
 		return exitDenied
 	case errors.Is(err, fs.ErrPermission):
 		return exitDenied
-	case errors.Is(err, context.Canceled):
-		return exitFailed
 	}
 	return exitFailed
 }

@@ -95,7 +95,7 @@ func (a *app) renderOptions() render.Options {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n >= 20 {
 		o.Width = n
 	}
-	f, ok := a.out.(*os.File)
+	f, ok := file(a.out)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return o
 	}
@@ -111,6 +111,29 @@ func (a *app) renderOptions() render.Options {
 const unlimited = -1
 
 func (a *app) isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// sink is standard output that remembers what could not be written: no command may end well when its answer got lost.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// file is the file behind a writer.
+func file(w io.Writer) (*os.File, bool) {
+	if s, ok := w.(*sink); ok {
+		w = s.w
+	}
+	f, ok := w.(*os.File)
+	return f, ok
 }

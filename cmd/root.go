@@ -37,17 +37,21 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	// What is read once and printed once leaves little garbage: half the room for it costs some 5% of the time and
 	// keeps the peak near what is alive, on hosts where every megabyte belongs to somebody else.
 	debug.SetGCPercent(50)
-	a := &app{in: in, out: out, err: errw}
-	name, rest, done := plugin(args, out)
+	stdout := &sink{w: out}
+	a := &app{in: in, out: stdout, err: errw}
+	name, rest, done := plugin(args, stdout)
 	if done {
 		return exitOK
 	}
 	root := newRoot(a, name)
 	root.SetArgs(rest)
 	root.SetIn(in)
-	root.SetOut(out)
 	root.SetErr(errw)
-	return report(errw, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = stdout.err
+	}
+	return report(errw, err)
 }
 
 func newRoot(a *app, name string) *cobra.Command {
@@ -78,6 +82,12 @@ path:/run/netns/x, host, self.`,
 			}
 			return nil
 		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.timeout <= 0 {
+				return usagef("--timeout %v: an engine needs some time to answer, such as 1s", a.timeout)
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -104,6 +114,7 @@ path:/run/netns/x, host, self.`,
 	// Help fits a terminal of 80 columns.
 	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")
 	root.SetUsageTemplate(wrapped.Replace(root.UsageTemplate()))
+	root.SetOut(a.out) // cobra's completion command keeps the output that is set when it is made
 	root.InitDefaultCompletionCmd()
 	refuseOtherShells(root)
 	root.InitDefaultHelpCmd()

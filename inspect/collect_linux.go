@@ -111,7 +111,7 @@ func (c *collector) engineOptions(procs []netns.Process) engine.Options {
 
 // readAll reads namespaces in parallel.
 func (c *collector) readAll(ctx context.Context, spaces []*netns.Namespace) {
-	c.pin = mayPin(len(spaces))
+	c.pin = mayPin(len(c.read) + len(spaces))
 	var mu sync.Mutex
 	var done atomic.Int64
 	work := make(chan *netns.Namespace)

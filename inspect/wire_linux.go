@@ -101,6 +101,7 @@ func (c *collector) findNew(ctx context.Context) bool {
 		}
 	}
 	if len(fresh) > 0 {
+		c.found.Add(fresh...) // so that those can be opened again, too
 		c.readAll(ctx, fresh)
 	}
 	return len(fresh) > 0

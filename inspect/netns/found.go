@@ -91,6 +91,12 @@ func (f *Found) Namespace(id snapshot.NSID) (*Namespace, bool) {
 	return nil, false
 }
 
+// Add takes in namespaces that were found later.
+func (f *Found) Add(more ...*Namespace) {
+	f.Namespaces = append(f.Namespaces, more...)
+	sort.Slice(f.Namespaces, func(i, j int) bool { return nsidLess(f.Namespaces[i].ID, f.Namespaces[j].ID) })
+}
+
 func nsidLess(a, b snapshot.NSID) bool {
 	if x, y := a.Inode(), b.Inode(); x != y {
 		return x < y
