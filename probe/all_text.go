@@ -1,0 +1,5 @@
+package probe
+
+import "io"
+
+func allDetail(w io.Writer, r *Result) {}

@@ -1,0 +1,7 @@
+package probe
+
+import "io"
+
+func arpLine(a Attempt) string { return "" }
+
+func arpDetail(w io.Writer, r *Result) {}

@@ -1,0 +1,5 @@
+package probe
+
+import "io"
+
+func dnsDetail(w io.Writer, r *Result) {}

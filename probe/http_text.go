@@ -1,0 +1,5 @@
+package probe
+
+import "io"
+
+func httpDetail(w io.Writer, r *Result) {}

@@ -1,0 +1,4 @@
+package probe
+
+// PathMTU is what MTU found beside its attempts.
+type PathMTU struct{}

@@ -1,0 +1,5 @@
+package probe
+
+import "io"
+
+func mtuDetail(w io.Writer, r *Result) {}

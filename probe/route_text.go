@@ -1,0 +1,5 @@
+package probe
+
+import "io"
+
+func routeDetail(w io.Writer, r *Result) {}

@@ -1,0 +1,4 @@
+package probe
+
+// TCPStats is what TCP found beside its attempts.
+type TCPStats struct{}

@@ -1,0 +1,4 @@
+package probe
+
+// UDPStats is what UDP found beside its attempts.
+type UDPStats struct{}
