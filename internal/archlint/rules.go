@@ -24,7 +24,7 @@ var direction = map[string][]string{
 	"fixtures/peer":    {},
 	"fixtures/netlab":  {"inspect/netns", "inspect/snapshot"},
 	"capture":          {"topo", "inspect/netns", "inspect/snapshot"},
-	"probe":            {"inspect/netns", "inspect/snapshot"},
+	"probe":            {"inspect/netns", "inspect/rtnl", "inspect/snapshot"}, // rtnl: which way a packet would leave FROM
 	"inspect":          {"inspect"},
 	"inspect/snapshot": {},
 	"inspect/netns":    {"inspect/snapshot"},
