@@ -21,6 +21,20 @@ type From struct {
 	UpstreamNS *netns.Handle
 	// Upstreams are the servers that an engine's embedded DNS (127.0.0.11) forwards to, where the engine's files say so.
 	Upstreams []netip.AddrPort
+	// Links are those of the namespace as See knows them, for All; may be empty.
+	Links []LinkInfo
+}
+
+// LinkInfo is what See knows of a link and of what it is plugged into.
+type LinkInfo struct {
+	Index int
+	Name  string // "eth0 of web"
+	MAC   string // as `ip link` prints it
+	MTU   int    // bytes of an IP packet
+	Addrs []netip.Addr
+	// Peer is the other end of a veth pair ("veth1a2b of host"), "" where there is none or it is not known.
+	Peer    string
+	PeerMTU int
 }
 
 func (f *From) inode() uint64 {
@@ -48,6 +62,10 @@ type To struct {
 	// All. Ports are the TCP ports to try there.
 	Names []string
 	Ports []Port
+	// Links are those of TO's namespace as See knows them, for All; may be empty.
+	Links []LinkInfo
+	// PortsKnown tells that Ports holds every TCP port that TO listens on: then one that is not there is closed.
+	PortsKnown bool
 }
 
 // Port is one that TO listens on or has published.
