@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -36,7 +35,7 @@ func execHere(h *Handle, argv []string, o ExecOptions) error {
 	var resolv []byte
 	if o.ResolvOf != 0 {
 		var err error
-		if resolv, err = resolvConf(fmt.Sprintf("%s/%d/root", o.Proc, o.ResolvOf)); err != nil {
+		if resolv, err = ReadIn(o.Proc, o.ResolvOf, "/etc/resolv.conf"); err != nil {
 			return err
 		}
 	}
@@ -133,48 +132,6 @@ func hostRootError(err error) error {
 		e.Needs = strings.Join(lacks, " and ")
 	}
 	return e
-}
-
-// maxResolv bounds a resolv.conf.
-const maxResolv = 1 << 20
-
-// resolvConf reads /etc/resolv.conf below a process's root. It is what that process sees: a link that is absolute is one in
-// that root, not in ours.
-func resolvConf(root string) ([]byte, error) {
-	const name = "etc/resolv.conf"
-	fail := func(err error) ([]byte, error) {
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, opErr("open", root+"/"+name, err)
-		}
-		return nil, &OpError{Op: "read", What: root + "/" + name, Err: err}
-	}
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if errors.Is(err, unix.ENOSYS) { // before Linux 5.6: a link is not followed
-		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_NOFOLLOW, 0)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return fail(errors.New("it is no regular file"))
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxResolv+1))
-	if err != nil {
-		return fail(err)
-	}
-	if len(b) > maxResolv {
-		return fail(errors.New("it is too large"))
-	}
-	return b, nil
 }
 
 // ownResolvConf makes content the /etc/resolv.conf of the calling thread, in a mount namespace of its own. Nothing is

@@ -28,6 +28,9 @@ func Self() (*Handle, error) { return nil, ErrUnsupported }
 // Exec fails with [ErrUnsupported].
 func Exec(*Handle, []string, ExecOptions) error { return ErrUnsupported }
 
+// ReadIn fails with [ErrUnsupported].
+func ReadIn(string, int, string) ([]byte, error) { return nil, ErrUnsupported }
+
 // InContainer is false: there are no Linux containers here.
 func InContainer(string) bool { return false }
 
