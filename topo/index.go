@@ -19,6 +19,7 @@ type index struct {
 	nameOnce, netOnce sync.Once
 	names             *names
 	byNet             map[string][]string
+	reach             reachCache
 }
 
 func newIndex(g *Graph) *index {
