@@ -36,7 +36,7 @@ var icmpUnreachableCodes = []struct {
 	{Filtered, "host prohibited"},
 	{NoRoute, "network unreachable for this type of service"},
 	{Unreachable, "host unreachable for this type of service"},
-	{Filtered, "communication administratively prohibited"},
+	{Filtered, "administratively prohibited"},
 	{Filtered, "host precedence violation"},
 	{Filtered, "precedence cutoff"},
 }
