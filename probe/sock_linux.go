@@ -316,6 +316,12 @@ func (o Options) setup(to netip.Addr) func(fd int) error {
 			if err := set(level, pmtu, unix.IP_PMTUDISC_PROBE, "don't fragment"); err != nil {
 				return err
 			}
+			if !v4 {
+				// Without it the own kernel fragments what is larger than its link (__ip6_append_data).
+				if err := set(level, unix.IPV6_DONTFRAG, 1, "don't fragment"); err != nil {
+					return err
+				}
+			}
 		}
 		if o.Src.IsValid() || o.SrcPort != 0 {
 			src := o.Src
