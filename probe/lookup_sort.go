@@ -1,0 +1,105 @@
+package probe
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// sortAddrs sorts addresses as getaddrinfo does (RFC 6724 §6), stable. srcs are the addresses that FROM would send from, in
+// the same order, the zero one where it has no route. Not all rules apply: nobody knows of deprecated or home addresses here.
+func sortAddrs(addrs, srcs []netip.Addr) []netip.Addr {
+	type pair struct{ dst, src netip.Addr }
+	list := make([]pair, len(addrs))
+	for i, a := range addrs {
+		list[i] = pair{a.Unmap(), srcs[i].Unmap()}
+	}
+	slices.SortStableFunc(list, func(a, b pair) int {
+		prefer := func(a, b bool) int { // the one for which it is true first
+			switch {
+			case a == b:
+				return 0
+			case a:
+				return -1
+			}
+			return 1
+		}
+		if c := prefer(a.src.IsValid(), b.src.IsValid()); c != 0 || !a.src.IsValid() { // rule 1
+			return c
+		}
+		if c := prefer(scope(a.dst) == scope(a.src), scope(b.dst) == scope(b.src)); c != 0 { // rule 2
+			return c
+		}
+		la, pa := policy(a.dst)
+		lb, pb := policy(b.dst)
+		sa, _ := policy(a.src)
+		sb, _ := policy(b.src)
+		if c := prefer(la == sa, lb == sb); c != 0 { // rule 5
+			return c
+		}
+		if pa != pb { // rule 6
+			return pb - pa
+		}
+		if c := scope(a.dst) - scope(b.dst); c != 0 { // rule 8
+			return c
+		}
+		if a.dst.Is6() && b.dst.Is6() { // rule 9
+			return common(b.dst, b.src) - common(a.dst, a.src)
+		}
+		return 0
+	})
+	out := make([]netip.Addr, len(list))
+	for i, p := range list {
+		out[i] = p.dst
+	}
+	return out
+}
+
+// policies are the table of RFC 6724 §2.1, longest prefix first.
+var policies = []struct {
+	prefix            netip.Prefix
+	label, precedence int
+}{
+	{netip.MustParsePrefix("::1/128"), 0, 50},
+	{netip.MustParsePrefix("::/96"), 3, 1},
+	{netip.MustParsePrefix("2001::/32"), 5, 5},
+	{netip.MustParsePrefix("2002::/16"), 2, 30},
+	{netip.MustParsePrefix("3ffe::/16"), 12, 1},
+	{netip.MustParsePrefix("fec0::/10"), 11, 1},
+	{netip.MustParsePrefix("fc00::/7"), 13, 3},
+}
+
+func policy(a netip.Addr) (label, precedence int) {
+	if a.Is4() {
+		return 4, 35
+	}
+	for _, p := range policies {
+		if p.prefix.Contains(a.WithZone("")) {
+			return p.label, p.precedence
+		}
+	}
+	return 1, 40
+}
+
+// scope is that of RFC 6724 §3.1 and §3.2: 2 link-local (loopback too), 5 site-local, 14 global.
+func scope(a netip.Addr) int {
+	switch {
+	case a.IsLoopback(), a.IsLinkLocalUnicast():
+		return 2
+	case a.IsMulticast() && a.Is6():
+		return int(a.As16()[1] & 0xf)
+	case a.Is6() && netip.MustParsePrefix("fec0::/10").Contains(a.WithZone("")):
+		return 5
+	}
+	return 14
+}
+
+// common is how many leading bits two IPv6 addresses share, at most 64.
+func common(a, b netip.Addr) int {
+	x, y := a.As16(), b.As16()
+	for i := range 64 {
+		if (x[i/8]^y[i/8])>>(7-i%8)&1 != 0 {
+			return i
+		}
+	}
+	return 64
+}
