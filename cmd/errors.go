@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/probe"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -42,6 +43,7 @@ func report(w io.Writer, err error) int {
 	var op *netns.OpError
 	var command *commandError
 	var denied *netns.DeniedError
+	var option *probe.OptionError
 	if err == nil {
 		return exitOK
 	}
@@ -62,7 +64,7 @@ func report(w io.Writer, err error) int {
 		return command.code
 	case errors.As(err, &missing):
 		return exitUsage
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &option):
 		return exitUsage
 	case errors.As(err, &denied):
 		return exitDenied

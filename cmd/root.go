@@ -34,6 +34,7 @@ type app struct {
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second ctrl-C ends what does not heed the first
 	// What is read once and printed once leaves little garbage: half the room for it costs some 5% of the time and
 	// keeps the peak near what is alive, on hosts where every megabyte belongs to somebody else.
 	debug.SetGCPercent(50)
@@ -71,6 +72,7 @@ path:/run/netns/x, host, self.`,
   nscope topo                   the whole host as a tree
   nscope find veth1a2b          which container is behind it
   nscope exec web -- ss -tln    this host's ss in that container's namespace
+  nscope probe tcp web db:5432  does that port answer, asked from inside web
   nscope snapshot web1.json.zst everything, to a file
   nscope --from web1.json.zst ps`,
 		SilenceErrors:     true,
@@ -108,7 +110,7 @@ path:/run/netns/x, host, self.`,
 		return []string{"json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt
 	})
 	root.AddCommand(
-		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newSnapshot(a),
+		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newProbe(a), newSnapshot(a),
 		newVersion(a), newMan(a),
 	)
 	// Help fits a terminal of 80 columns.
