@@ -105,8 +105,13 @@ func New() (*Handle, error) {
 // Do runs fn inside the namespace, on a thread of its own, and returns fn's error. Sockets that fn opens keep the
 // namespace when they are used outside. fn must not start goroutines that matter where they run (net.Dial of a name,
 // net/http), nor call runtime.UnlockOSThread.
+//
+// Where the process is there already nothing is entered, and no capability is needed.
 func (h *Handle) Do(fn func() error) error {
 	return onThread(func() error {
+		if isHome(h) {
+			return fn()
+		}
 		if err := vns.Set(h.ns); err != nil {
 			return opErr("enter", "netns "+h.id.Short(), err)
 		}
@@ -130,7 +135,7 @@ func onThread(fn func() error) error {
 		// Deferred, so that it also runs when fn ends its goroutine (t.FailNow, runtime.Goexit).
 		returned := errors.New("function ended its goroutine")
 		defer func() {
-			if vns.Set(home.ns) == nil {
+			if vns.Set(home.ns) == nil || isHome(home) {
 				runtime.UnlockOSThread()
 			} // else: still locked, the thread dies with this goroutine
 			done <- returned
@@ -138,6 +143,12 @@ func onThread(fn func() error) error {
 		returned = fn()
 	}()
 	return <-done
+}
+
+// isHome tells whether the calling thread is in the namespace. Who never left may lack the capability to enter it.
+func isHome(home *Handle) bool {
+	here, err := nsidOf(ownNetns)
+	return err == nil && here == home.id
 }
 
 // Cookie is SO_NETNS_COOKIE of the calling thread's namespace, 0 where the kernel has none (before Linux 5.14).
