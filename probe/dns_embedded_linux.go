@@ -28,20 +28,24 @@ func (a *dnsAsker) embedded(ctx context.Context, out *resolution, types []uint16
 	}
 	asked := out.server.Addr() == embeddedDNS || given != nil && given.Addr() == embeddedDNS
 	switch {
-	case failure != nil && failure.msg == nil:
+	case failure != nil && failure.msg == nil && (failure.class == Refused || failure.class == Timeout):
 		d, direct, err := a.listener(ctx, failure, out.fqdn, types)
-		if err != nil || direct {
+		// What is behind it has no part in this where it is explained; a name of one label nobody outside knows.
+		if err != nil || direct || d != "" && !dotted(out.fqdn) {
 			return d, err
 		}
 		more, err := a.upstreams(ctx, failure.says(), out.fqdn, types, false)
 		return or(d, more), err
-	case failure != nil:
+	case failure != nil && failure.msg != nil:
 		return a.upstreams(ctx, "Docker's resolver (127.0.0.11) "+failure.reason, out.fqdn, types, false)
-	case asked && out.class == NotFound:
+	case asked && out.class == NotFound && dotted(out.fqdn):
 		return a.upstreams(ctx, "Docker's resolver (127.0.0.11) has "+strings.TrimSuffix(out.reason, ", says 127.0.0.11"), out.fqdn, types, true)
 	}
 	return "", nil
 }
+
+// dotted tells a name of more than one label.
+func dotted(fqdn string) bool { return strings.Count(fqdn, ".") > 1 }
 
 // listener looks where Docker's resolver listens and asks it there. direct tells that this explains it all.
 func (a *dnsAsker) listener(ctx context.Context, failure *dnsReply, name string, types []uint16) (diagnosis string, direct bool, err error) {

@@ -220,7 +220,7 @@ func (p *dnsProbe) behind(ctx context.Context, out *resolution) error {
 	}
 	// Docker gives what it knows itself a TTL of 600 (libnetwork/resolver.go, respTTL), and a name of one label is
 	// nobody's outside.
-	if out.server.Addr() == embeddedDNS && strings.Count(out.fqdn, ".") > 1 && out.ttl != 600 {
+	if out.server.Addr() == embeddedDNS && dotted(out.fqdn) && out.ttl != 600 {
 		_, err = p.asker.upstreams(ctx, "", out.fqdn, p.types, true)
 	}
 	return err
@@ -268,7 +268,7 @@ func (p *dnsProbe) notes(ok resolution, to To) {
 	}
 	if strings.Contains(answer.Embedded, "rules of this netns are gone") {
 		p.r.NotCertain = "rules that lead to a port where nothing listens look the same"
-		p.r.Hint = "disconnecting and connecting the container's network, or restarting the container, makes the rules anew"
+		p.r.Hint = "restarting the container makes them anew"
 	}
 }
 

@@ -31,6 +31,13 @@ type nameServer struct {
 // serve answers on an address inside the namespace by UDP, and by TCP unless noTCP.
 func (s *nameServer) serve(t testing.TB, in *netlab.Space, addr string, noTCP ...bool) *nameServer {
 	t.Helper()
+	s.start(t, in, addr, noTCP...)
+	return s
+}
+
+// start is serve that can be ended before the test is.
+func (s *nameServer) start(t testing.TB, in *netlab.Space, addr string, noTCP ...bool) (stop func()) {
+	t.Helper()
 	var pc net.PacketConn
 	var l net.Listener
 	must(t, in.Do(func() (err error) {
@@ -40,13 +47,14 @@ func (s *nameServer) serve(t testing.TB, in *netlab.Space, addr string, noTCP ..
 		return err
 	}))
 	var wg sync.WaitGroup
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		pc.Close()
 		if l != nil {
 			l.Close()
 		}
 		wg.Wait()
 	})
+	t.Cleanup(stop)
 	wg.Go(func() {
 		buf := make([]byte, 65535)
 		for {
@@ -60,7 +68,7 @@ func (s *nameServer) serve(t testing.TB, in *netlab.Space, addr string, noTCP ..
 		}
 	})
 	if l == nil {
-		return s
+		return stop
 	}
 	wg.Go(func() {
 		for {
@@ -71,21 +79,27 @@ func (s *nameServer) serve(t testing.TB, in *netlab.Space, addr string, noTCP ..
 			wg.Go(func() {
 				defer c.Close()
 				c.SetDeadline(time.Now().Add(20 * time.Second))
-				var n [2]byte
-				if _, err := io.ReadFull(c, n[:]); err != nil {
-					return
-				}
-				b := make([]byte, binary.BigEndian.Uint16(n[:]))
-				if _, err := io.ReadFull(c, b); err != nil {
-					return
-				}
-				for _, b := range s.reply(b, true) {
-					c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...))
+				for { // a client may ask more than once
+					var n [2]byte
+					if _, err := io.ReadFull(c, n[:]); err != nil {
+						return
+					}
+					b := make([]byte, binary.BigEndian.Uint16(n[:]))
+					if _, err := io.ReadFull(c, b); err != nil {
+						return
+					}
+					answers := s.reply(b, true)
+					if answers == nil {
+						return
+					}
+					for _, b := range answers {
+						c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...))
+					}
 				}
 			})
 		}
 	})
-	return s
+	return stop
 }
 
 func (s *nameServer) reply(b []byte, tcp bool) [][]byte {
@@ -301,13 +315,13 @@ func TestDNS(t *testing.T) {
 		steps             []string // the ends of each
 	}
 	rows := []row{
-		{name: "db.example", server: "10.61.0.2:53", class: probe.OK, summary: "10.61.0.9, fd61::9, by 10.61.0.2 in", steps: []string{"udp NOERROR ok", "udp NOERROR ok"}},
+		{name: "db.example", server: "10.61.0.2:53", class: probe.OK, summary: "fd61::9, 10.61.0.9, by 10.61.0.2 in", steps: []string{"udp NOERROR ok", "udp NOERROR ok"}},
 		{name: "db.example", server: "[fd61::2]:53", class: probe.OK, summary: "by fd61::2"},
 		{name: "db.example", typ: "a", tcp: true, server: "10.61.0.2:53", class: probe.OK, summary: "10.61.0.9, by", steps: []string{"tcp NOERROR ok"}},
 		{name: "db.example", typ: "TXT", server: "10.61.0.2:53", class: probe.OK, summary: `"hello there", by 10.61.0.2`},
 		{name: "_x._tcp.example", typ: "SRV", server: "10.61.0.2:53", class: probe.OK, summary: "1 2 5432 db.example., by"},
 		{name: "10.61.0.9", server: "10.61.0.2:53", class: probe.OK, summary: "db.example., by"},
-		{name: "db.example", typ: "ANY", server: "10.61.0.2:53", class: probe.OK, summary: "10.61.0.9, fd61::9"},
+		{name: "db.example", typ: "ANY", server: "10.61.0.2:53", class: probe.OK, summary: "fd61::9, 10.61.0.9"},
 		{name: "db.example", typ: "MX", server: "10.61.0.2:53", class: probe.NotFound, summary: "no MX record (NODATA), says 10.61.0.2", steps: []string{"NOERROR not-found"}},
 		{name: "none.example", server: "10.61.0.2:53", class: probe.NotFound, summary: "no such name (NXDOMAIN), says 10.61.0.2"},
 		{name: "www.example", typ: "A", server: "10.61.0.2:53", class: probe.OK, summary: "10.61.0.8, by"},
@@ -321,7 +335,7 @@ func TestDNS(t *testing.T) {
 		{name: "db.example", tcp: true, server: "10.61.0.2:1005", class: probe.BadAnswer, summary: "closes the connection without an answer"},
 		{name: "db.example", typ: "A", server: "10.61.0.2:1006", class: probe.Timeout, summary: "no answer within 300 ms"},
 		{name: "db.example", typ: "A", server: "10.61.0.2:1007", class: probe.BadAnswer, summary: "answer to another question: evil.example. A"},
-		{name: "db.example", server: "10.61.0.2:1008", class: probe.OK, summary: "10.61.0.9, fd61::9, by"},
+		{name: "db.example", server: "10.61.0.2:1008", class: probe.OK, summary: "fd61::9, 10.61.0.9, by"},
 		{name: "db.example", typ: "A", server: "10.61.0.2:1009", class: probe.BadAnswer, summary: "not a valid DNS message"},
 		{name: "db.example", typ: "A", server: "10.61.0.2:1010", class: probe.BadAnswer, summary: "no recursion"},
 		{name: "db.example", typ: "A", server: "10.61.0.2:1011", class: probe.BadAnswer, summary: "records are of other names: other.example."},

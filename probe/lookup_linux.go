@@ -19,7 +19,7 @@ const defaultQueryTimeout = 2 * time.Second
 // Lookup resolves a name as FROM itself would: /etc/hosts, then the servers of its /etc/resolv.conf with search list and
 // ndots. It does so as glibc with "hosts: files dns" does; musl asks all servers at once and searches less. Of the options
 // it heeds Family, Timeout (for each query; default what resolv.conf says, else 2 s), Pace. The addresses are sorted as
-// getaddrinfo would (RFC 6724); an address is its own answer. The error is a [*LookupError] where the answer is that there
+// getaddrinfo does; an address is its own answer. The error is a [*LookupError] where the answer is that there
 // is none, and where the context ended.
 func (f *From) Lookup(ctx context.Context, host string, o Options) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {

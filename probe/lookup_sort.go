@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// sortAddrs sorts addresses as getaddrinfo does (RFC 6724 §6), stable. srcs are the addresses that FROM would send from, in
+// sortAddrs sorts addresses as glibc's getaddrinfo does (RFC 3484 §6, sysdeps/posix/getaddrinfo.c), stable. srcs are the addresses that FROM would send from, in
 // the same order, the zero one where it has no route. Not all rules apply: nobody knows of deprecated or home addresses here.
 func sortAddrs(addrs, srcs []netip.Addr) []netip.Addr {
 	type pair struct{ dst, src netip.Addr }
@@ -23,18 +23,20 @@ func sortAddrs(addrs, srcs []netip.Addr) []netip.Addr {
 			}
 			return 1
 		}
-		if c := prefer(a.src.IsValid(), b.src.IsValid()); c != 0 || !a.src.IsValid() { // rule 1
-			return c
-		}
-		if c := prefer(scope(a.dst) == scope(a.src), scope(b.dst) == scope(b.src)); c != 0 { // rule 2
+		if c := prefer(a.src.IsValid(), b.src.IsValid()); c != 0 { // rule 1
 			return c
 		}
 		la, pa := policy(a.dst)
 		lb, pb := policy(b.dst)
-		sa, _ := policy(a.src)
-		sb, _ := policy(b.src)
-		if c := prefer(la == sa, lb == sb); c != 0 { // rule 5
-			return c
+		if a.src.IsValid() {
+			if c := prefer(scope(a.dst) == scope(a.src), scope(b.dst) == scope(b.src)); c != 0 { // rule 2
+				return c
+			}
+			sa, _ := policy(a.src)
+			sb, _ := policy(b.src)
+			if c := prefer(la == sa, lb == sb); c != 0 { // rule 5
+				return c
+			}
 		}
 		if pa != pb { // rule 6
 			return pb - pa
@@ -42,7 +44,7 @@ func sortAddrs(addrs, srcs []netip.Addr) []netip.Addr {
 		if c := scope(a.dst) - scope(b.dst); c != 0 { // rule 8
 			return c
 		}
-		if a.dst.Is6() && b.dst.Is6() { // rule 9
+		if a.src.IsValid() && a.dst.Is6() && b.dst.Is6() { // rule 9
 			return common(b.dst, b.src) - common(a.dst, a.src)
 		}
 		return 0
@@ -54,23 +56,23 @@ func sortAddrs(addrs, srcs []netip.Addr) []netip.Addr {
 	return out
 }
 
-// policies are the table of RFC 6724 §2.1, longest prefix first.
+// policies are default_labels and default_precedence of glibc, which are those of RFC 3484 and not of RFC 6724: a unique
+// local address (fc00::/7) goes before IPv4.
 var policies = []struct {
 	prefix            netip.Prefix
 	label, precedence int
 }{
 	{netip.MustParsePrefix("::1/128"), 0, 50},
-	{netip.MustParsePrefix("::/96"), 3, 1},
-	{netip.MustParsePrefix("2001::/32"), 5, 5},
+	{netip.MustParsePrefix("::/96"), 3, 20},
+	{netip.MustParsePrefix("2001::/32"), 7, 40},
 	{netip.MustParsePrefix("2002::/16"), 2, 30},
-	{netip.MustParsePrefix("3ffe::/16"), 12, 1},
-	{netip.MustParsePrefix("fec0::/10"), 11, 1},
-	{netip.MustParsePrefix("fc00::/7"), 13, 3},
+	{netip.MustParsePrefix("fec0::/10"), 5, 40},
+	{netip.MustParsePrefix("fc00::/7"), 6, 40},
 }
 
 func policy(a netip.Addr) (label, precedence int) {
 	if a.Is4() {
-		return 4, 35
+		return 4, 10
 	}
 	for _, p := range policies {
 		if p.prefix.Contains(a.WithZone("")) {
@@ -80,7 +82,7 @@ func policy(a netip.Addr) (label, precedence int) {
 	return 1, 40
 }
 
-// scope is that of RFC 6724 §3.1 and §3.2: 2 link-local (loopback too), 5 site-local, 14 global.
+// scope is that of RFC 3484 §3.1 and §3.2: 2 link-local (loopback too), 5 site-local, 14 global.
 func scope(a netip.Addr) int {
 	switch {
 	case a.IsLoopback(), a.IsLinkLocalUnicast():
