@@ -22,6 +22,9 @@ func (a *app) outputFlag(c *cobra.Command, formats ...string) {
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if !c.Flags().Changed("output") {
+			a.output = formats[0] // the last command made has left its own default
+		}
 		if !slices.Contains(formats, a.output) {
 			return usagef("no output format %q: %s has %s", a.output, c.CommandPath(), strings.Join(formats, ", "))
 		}

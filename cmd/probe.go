@@ -37,7 +37,6 @@ type job struct {
 	from *probe.From
 	to   probe.To
 	o    probe.Options
-	at   *progress
 }
 
 // all common flags, but for some.

@@ -111,12 +111,13 @@ func (g *Graph) joiner(n *Node) int {
 }
 
 // ResolveExact is Resolve for what may also be a name that a name server knows: an explicit form ("container:db"), "host",
-// "self", a node id, or the whole name of a container, service, node, namespace or link. A start of a name is not enough.
+// "self", a node id, a qualified name ("node1/web"), or the whole name of a container, service, node, namespace or link. A
+// start of a name is not enough.
 func (g *Graph) ResolveExact(target string) (*Node, error) {
 	if _, _, ok := cutExplicit(target); ok || target == "host" || target == "self" {
 		return g.Resolve(target)
 	}
-	if _, ok := g.Node(target); !ok && len(g.lookupForm(target)) == 0 {
+	if _, ok := g.Node(target); !ok && !strings.Contains(target, "/") && len(g.lookupExact(target, nil)) == 0 {
 		return nil, &NotFoundError{Target: target}
 	}
 	return g.Resolve(target)
