@@ -103,7 +103,6 @@ var commonFlags = []struct {
 	{"family", func(c *cobra.Command, f *probeFlags) {
 		c.Flags().BoolVarP(&f.v4, "ipv4", "4", false, "IPv4 only")
 		c.Flags().BoolVarP(&f.v6, "ipv6", "6", false, "IPv6 only")
-		c.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
 	}},
 	{"watch", func(c *cobra.Command, f *probeFlags) {
 		c.Flags().BoolVar(&f.watch, "watch", false, "repeat until ctrl-C, every --interval (at least 1s), a line each time")
@@ -118,6 +117,8 @@ func (f *probeFlags) options(c *cobra.Command) (probe.Options, error) {
 	}
 	changed := c.Flags().Changed
 	switch {
+	case f.v4 && f.v6:
+		return o, usagef("-4 and -6 contradict each other: without either both are tried")
 	case changed("count") && f.count <= 0:
 		return o, usagef("--count %d: at least 1", f.count)
 	case f.size < 0 || f.size > 65507:

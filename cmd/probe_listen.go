@@ -16,7 +16,7 @@ func newListen(a *app) *cobra.Command {
 	kind := &probeKind{name: "listen", lines: true}
 	c := &cobra.Command{
 		Use:   "listen FROM",
-		Short: "Listen inside a namespace: a TCP, UDP or HTTP echo, for a test from elsewhere",
+		Short: "Listen inside a namespace: a TCP, UDP or HTTP echo",
 		Long: `Listen inside FROM and answer, until ctrl-C or --for ends it: TCP and UDP send
 back what comes, HTTP says who asked from where. Without a word all of --tcp and
 --udp listen. Each connection is a line.`,

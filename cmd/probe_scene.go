@@ -98,7 +98,11 @@ func (s *scene) askers(ctx context.Context, target string) (out []asker, group b
 		if from.PID == 0 && n != nil && len(n.Attrs.PIDs) > 0 {
 			from.PID = n.Attrs.PIDs[0]
 		}
-		return []asker{{from, n}}, false, nil
+		k := asker{from, n}
+		if target != "self" && n != nil && (n.Attrs.Role != topo.RoleOther || s.container(k) != n) {
+			from.Name = s.g.TargetOf(s.container(k)) // what people call it
+		}
+		return []asker{k}, false, nil
 	}
 	var nodes []*topo.Node
 	if group = topo.IsGroup(target); !group {
