@@ -28,7 +28,7 @@ func TCP(ctx context.Context, from *From, to To, o Options) (*Result, error) {
 	if err != nil || !ok {
 		return r, err
 	}
-	p := &tcpProbe{from: from, o: o, to: netip.AddrPortFrom(addr, to.Port), r: r, why: explainer{from: from, o: o}}
+	p := &tcpProbe{from: from, o: o, to: netip.AddrPortFrom(addr, to.Port), r: r, why: &explainer{from: from, o: o}}
 	if watchTCP() {
 		p.watch, _ = from.watch(addr.Is4()) // what is not allowed is said where it is missed
 		defer p.watch.Close()
@@ -47,7 +47,7 @@ type tcpProbe struct {
 	to    netip.AddrPort
 	r     *Result
 	watch *watch
-	why   explainer
+	why   *explainer
 }
 
 // once makes one connection.

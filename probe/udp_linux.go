@@ -28,7 +28,7 @@ func UDP(ctx context.Context, from *From, to To, o Options) (*Result, error) {
 	if limit := maxUDP(addr.Is4()); o.Size > limit {
 		return nil, optionf("a UDP datagram has at most %d bytes", limit)
 	}
-	p := &udpProbe{from: from, o: o, to: netip.AddrPortFrom(addr, to.Port), r: r, why: explainer{from: from, o: o}}
+	p := &udpProbe{from: from, o: o, to: netip.AddrPortFrom(addr, to.Port), r: r, why: &explainer{from: from, o: o}}
 	r.Started = time.Now()
 	if err := r.repeat(ctx, o, o.SrcPort != 0, p.once); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ type udpProbe struct {
 	o    Options
 	to   netip.AddrPort
 	r    *Result
-	why  explainer
+	why  *explainer
 }
 
 // once sends one datagram from a socket of its own: what comes to it belongs to that datagram.
@@ -71,17 +71,20 @@ func (p *udpProbe) once(ctx context.Context, seq int) (Attempt, error) {
 		p.refusedLocally(s, &a, err)
 		return a, nil
 	}
+	buf := make([]byte, 1<<16)
 	for {
 		if ctx.Err() != nil {
 			return a, errInterrupted
 		}
-		buf := make([]byte, 1<<16)
-		ev, err := s.next(buf, deadline)
+		// The context may end just before the deadline is set, which would undo what its end has set.
+		ev, err := s.next(buf, earlier(deadline, time.Now().Add(200*time.Millisecond)))
 		took := time.Since(a.At)
 		a.MS = Millis(took)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 			return a, errInterrupted
+		case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
+			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			a.Class = NoAnswer
 			p.why.neighbour(&a)
