@@ -27,6 +27,7 @@ const (
 	Reset       Class = "reset"        // an open connection was reset
 	NotFound    Class = "not-found"    // the name does not exist, or has no address
 	BadAnswer   Class = "bad-answer"   // something answered, but not so as its protocol asks
+	BadStatus   Class = "bad-status"   // an HTTP status of 400 or more
 	BadTLS      Class = "tls"          // the certificate or the handshake
 	Denied      Class = "denied"       // FROM's own kernel did not let the packet out (an OUTPUT rule: EPERM)
 	Failed      Class = "failed"       // another error of FROM's own kernel
