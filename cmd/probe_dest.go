@@ -120,9 +120,15 @@ func (d dest) checkPort(kind string, use portUse) error {
 
 // node finds the TARGET that TO is, nil where it is none: then it is a name for FROM's resolver, and note says why it is
 // taken for one although something is called nearly so.
-func (d dest) node(g *topo.Graph) (n *topo.Node, note string, err error) {
+func (d dest) node(s *scene) (n *topo.Node, note string, err error) {
+	g := s.g
 	if d.addr.IsValid() || d.named || g == nil {
 		return nil, "", nil
+	}
+	if direct(d.host) {
+		if n, err := s.opened(d.host); n != nil || err != nil {
+			return n, "", err
+		}
 	}
 	n, err = g.ResolveExact(d.host)
 	if !d.bare {

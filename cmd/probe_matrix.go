@@ -2,10 +2,12 @@ package cmd
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,7 +67,15 @@ func (a *app) matrix(ctx context.Context, f *probeFlags, o probe.Options, groups
 		return err
 	}
 	defer s.close()
-	nodes, err := s.g.Group(groups...)
+	words := slices.Clone(groups)
+	for i, w := range words {
+		if n, err := s.opened(w); err != nil {
+			return err
+		} else if n != nil {
+			words[i] = s.g.TargetOf(n)
+		}
+	}
+	nodes, err := s.g.Group(words...)
 	if err != nil {
 		return s.missing(strings.Join(groups, " "), err)
 	}
@@ -136,7 +146,18 @@ func thousands(n int) string {
 	return s
 }
 
-// printMatrix prints the table.
+// printMatrix prints the table, as wide as the terminal is.
 func (a *app) printMatrix(m *probe.MatrixResult) error {
-	return m.CSV(a.out)
+	t, ok := any(m).(interface{ Text(io.Writer, int) })
+	if !ok {
+		return m.CSV(a.out)
+	}
+	width := a.renderOptions().Width
+	if width <= 0 {
+		width = 80
+	}
+	var b bytes.Buffer
+	t.Text(&b, width)
+	_, err := fmt.Fprint(a.out, oneLine(b.String()))
+	return err
 }

@@ -26,7 +26,7 @@ func (a *app) probe(ctx context.Context, kind *probeKind, f *probeFlags, o probe
 	if err != nil {
 		return err
 	}
-	to, note, err := d.node(s.g)
+	to, note, err := d.node(s)
 	if err != nil {
 		return s.missing(d.host, err)
 	}

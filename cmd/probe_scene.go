@@ -130,8 +130,28 @@ func (s *scene) askers(ctx context.Context, target string) (out []asker, group b
 
 // resolve finds a TARGET; what is not found may just not be seen.
 func (s *scene) resolve(target string) (*topo.Node, error) {
+	if n, err := s.opened(target); n != nil || err != nil {
+		return n, err
+	}
 	n, err := s.g.Resolve(target)
 	return n, s.missing(target, err)
+}
+
+// opened finds what "self", "pid:" or "path:" leads to, whatever path it is; nil for other targets and for what the graph
+// does not have.
+func (s *scene) opened(target string) (*topo.Node, error) {
+	e, ok, err := s.a.enterDirect(target)
+	if !ok {
+		return nil, nil
+	}
+	if err != nil { // a path may be one of another mount namespace, which only the graph knows
+		if n, err := s.g.Resolve(target); err == nil {
+			return n, nil
+		}
+		return nil, err
+	}
+	defer e.handle.Close()
+	return s.container(asker{node: s.nodeOf(e.handle.ID())}), nil
 }
 
 // missing is the error of a target that was not found, or may just not be seen.
@@ -269,6 +289,8 @@ func (s *scene) target(ctx context.Context, d dest, n *topo.Node, k asker) (prob
 			to.Name = s.g.WhoHas(k.node, d.addr)
 		}
 		return to, nil
+	case n == nil && !d.bare && !d.named && s.why == nil:
+		return to, usagef("nothing is known of %s", d.host)
 	case n == nil && !d.bare && !d.named:
 		return to, fmt.Errorf("cannot tell what %s is: %w", d.host, s.why)
 	case n == nil:
@@ -285,6 +307,9 @@ func (s *scene) target(ctx context.Context, d dest, n *topo.Node, k asker) (prob
 			if _, err := locate(s.g, n); err != nil {
 				return to, err
 			}
+		}
+		if closed(s.g) {
+			return to, netns.Denied(strconv.Quote(to.Name), fs.ErrPermission)
 		}
 		if n.Kind == topo.KindNetwork {
 			return to, usagef("%s is a network, which has no address: name one of its members", to.Name)

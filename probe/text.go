@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 )
 
 // kinds is the visible list of what prints each kind: a line for an attempt as it comes (live), and the lines below the
@@ -41,11 +42,33 @@ func (r *Result) Text(w io.Writer) {
 		f(w, r)
 	}
 	if r.NotCertain != "" {
-		fmt.Fprintf(w, "  not certain: %s\n", r.NotCertain)
+		fmt.Fprint(w, wrapped("  not certain: "+r.NotCertain))
 	}
 	if r.Hint != "" {
-		fmt.Fprintf(w, "  hint: %s\n", r.Hint)
+		fmt.Fprint(w, wrapped("  hint: "+r.Hint))
 	}
+}
+
+// wrapped breaks a line at 80 columns; what follows is indented.
+func wrapped(line string) string {
+	const width = 80
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Split(line, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > width && at > 4:
+			b.WriteString("\n    ")
+			at = 4
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String() + "\n"
 }
 
 // Headline is the first line: "ok: web → db (10.0.1.5) tcp 5432: open, 0.2 ms".
