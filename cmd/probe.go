@@ -254,27 +254,31 @@ func prepareHTTP(f *probeFlags, d *dest) error {
 	return nil
 }
 
-// cutURL takes a URL apart: what is left is TO.
+// cutURL takes a URL apart: what is left is TO, which may be a TARGET in an explicit form.
 func cutURL(f *probeFlags, text string) (string, error) {
-	scheme, _, ok := strings.Cut(text, "://")
+	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return text, nil
 	}
-	u, err := url.Parse(text)
-	switch {
-	case scheme != "http" && scheme != "https":
+	if scheme != "http" && scheme != "https" {
 		return "", usagef("%q: only http and https are known here", scheme+"://")
-	case err != nil || u.Host == "" || u.User != nil:
+	}
+	host, page := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host, page = rest[:i], rest[i:]
+	}
+	u, err := url.Parse("http://host" + page)
+	if err != nil || host == "" || strings.ContainsAny(host, "@ ") {
 		return "", usagef("%q is no URL of a page", text)
 	}
 	f.req.TLS = f.req.TLS || scheme == "https"
-	if f.req.Host == "" {
-		f.req.Host = u.Host
+	if d, err := parseDest(host); f.req.Host == "" && err == nil && (d.bare || d.named || d.addr.IsValid()) {
+		f.req.Host = strings.TrimPrefix(host, "name:")
 	}
 	if f.req.Path == "" {
 		f.req.Path = u.RequestURI()
 	}
-	return u.Host, nil
+	return host, nil
 }
 
 func newProbe(a *app) *cobra.Command {

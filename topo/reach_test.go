@@ -189,7 +189,7 @@ func TestSegmentVLANs(t *testing.T) {
 	}
 	g := Build(routed(k.snapshot("vm", h), nil))
 	from, _ := g.Node(a.node())
-	for addr, want := range map[string]string{"10.5.0.1": "bridge br0", "10.5.0.3": b.id.Short(), "10.5.0.4": ""} {
+	for addr, want := range map[string]string{"10.5.0.1": "bridge br0", "10.5.0.3": "netns:" + b.id.Short(), "10.5.0.4": ""} {
 		if got := g.WhoHas(from, ip(addr)); got != want {
 			t.Errorf("%s is %q, want %q", addr, got, want)
 		}

@@ -236,6 +236,9 @@ func (g *Graph) ownerName(ns *Node) string {
 	if c := g.holderOf(ns); c != nil {
 		return g.distinct(c, g.shortName(c))
 	}
+	if ns.Attrs.Role == RoleOther {
+		return "netns:" + ns.Name // a number alone says nothing
+	}
 	return g.distinct(ns, ns.Name)
 }
 
