@@ -64,7 +64,7 @@ func Route(ctx context.Context, from *From, to To, o Options, how RouteOptions) 
 		why: &explainer{from: from, o: o}, flights: map[int]*flown{}, landed: make(chan landing),
 	}
 	if how.By == "tcp" && watchTCP() {
-		if t.watch, err = from.watch(addr.Is4()); err != nil {
+		if t.watch, err = from.watch("route", addr.Is4()); err != nil {
 			cancel()
 			return nil, err
 		}

@@ -1,7 +1,9 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"sync"
 	"time"
@@ -76,13 +78,13 @@ func (e *explainer) own(a *Attempt) {
 
 // outputDrops tells whether FROM's own kernel drops a SYN of this connection before it leaves: a raw socket hears EPERM, which
 // TCP keeps to itself. What is sent where nothing drops it is the same SYN again, without a checksum so that nobody
-// takes it for a new one. It needs CAP_NET_RAW; without it the answer is no.
-func (f *From) outputDrops(local, remote netip.AddrPort, o Options) bool {
+// takes it for a new one. It needs CAP_NET_RAW; without it asked is false.
+func (f *From) outputDrops(local, remote netip.AddrPort, o Options) (drops, asked bool) {
 	o.SrcPort, o.Src = 0, local.Addr().WithZone("")
 	to := remote.Addr()
 	s, err := f.open(domain(to), unix.SOCK_RAW, unix.IPPROTO_TCP, o.setup(to))
 	if err != nil {
-		return false
+		return false, !errors.Is(err, fs.ErrPermission)
 	}
 	defer s.Close()
 	syn := make([]byte, 20) // RFC 9293 §3.1
@@ -93,5 +95,5 @@ func (f *From) outputDrops(local, remote netip.AddrPort, o Options) bool {
 		// A raw IPv6 socket takes the protocol as port: it must be 0 or that (rawv6_sendmsg in net/ipv6/raw.c).
 		return unix.Sendto(fd, syn, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, sockaddr(netip.AddrPortFrom(to, 0)))
 	})
-	return err == unix.EPERM
+	return err == unix.EPERM, true
 }

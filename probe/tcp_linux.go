@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,14 +32,18 @@ func TCP(ctx context.Context, from *From, to To, o Options) (*Result, error) {
 	}
 	p := &tcpProbe{from: from, o: o, to: netip.AddrPortFrom(addr, to.Port), r: r, why: &explainer{from: from, o: o}}
 	if watchTCP() {
-		p.watch, _ = from.watch(addr.Is4()) // what is not allowed is said where it is missed
+		p.watch, _ = from.watch("tcp", addr.Is4()) // what is not allowed is said where it is missed
 		defer p.watch.Close()
 	}
 	r.Started = time.Now()
 	if err := r.repeat(ctx, o, o.SrcPort != 0, p.once); err != nil {
 		return nil, err
 	}
-	return r.endTCP(), nil
+	r.endTCP()
+	if r.Class == Timeout && p.notAsked.Load() {
+		r.Hint = "its own OUTPUT rules may drop it: CAP_NET_RAW would tell"
+	}
+	return r, nil
 }
 
 // tcpProbe is one run.
@@ -48,6 +54,8 @@ type tcpProbe struct {
 	r     *Result
 	watch *watch
 	why   *explainer
+	// notAsked tells that FROM's OUTPUT rules were not asked for want of CAP_NET_RAW.
+	notAsked atomic.Bool
 }
 
 // once makes one connection.
@@ -127,9 +135,13 @@ func (p *tcpProbe) silent(a *Attempt) {
 		return
 	}
 	// tcp_connect in net/ipv4/tcp_output.c ignores that an OUTPUT rule drops the SYN: a raw socket hears it.
-	if a.Local.IsValid() && p.from.outputDrops(a.Local, a.Remote, p.o) {
+	drops, asked := p.from.outputDrops(a.Local, a.Remote, p.o)
+	if drops {
 		a.Class, a.Reason, a.Detail = Denied, ownFirewall, ""
 		return
+	}
+	if !asked {
+		p.notAsked.Store(true)
 	}
 	p.why.neighbour(a)
 }
@@ -341,10 +353,10 @@ func (r *Result) endTCP() *Result {
 	if bad == nil {
 		return r.end(OK, s)
 	}
-	if st.Open > 0 || tally(r.Attempts) != fmt.Sprintf("%d %s", st.Tried, bad.Class) {
+	if slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return !sameEnd(a, *bad) }) {
 		s += ", " + tally(r.Attempts)
 	} else {
-		s += ", " + outcome(*bad, "open")
+		s += ": " + outcome(*bad, "open")
 	}
 	return r.end(bad.Class, s)
 }

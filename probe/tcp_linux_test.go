@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,21 +18,22 @@ func serve(t testing.TB, s *netlab.Space, network, addr string, f func(net.Conn)
 	t.Helper()
 	var l net.Listener
 	must(t, s.Do(func() (err error) { l, err = net.Listen(network, addr); return err }))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			if f != nil {
-				f(c)
-			}
-			c.Close()
+			wg.Go(func() {
+				defer c.Close()
+				if f != nil {
+					f(c)
+				}
+			})
 		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
 	return netip.MustParseAddrPort(l.Addr().String())
 }
 

@@ -25,7 +25,9 @@ func attemptsDetail(w io.Writer, r *Result, line func(Attempt) string) {
 	var parts []string
 	if a.Local.Port() != 0 && !a.Local.Addr().IsUnspecified() {
 		parts = append(parts, "from "+a.Local.String())
-		if a.By.IsValid() && a.Class != OK {
+		if a.Class == Reset {
+			parts = append(parts, fmt.Sprintf("opened in %v", a.MS))
+		} else if a.By.IsValid() && a.Class != OK {
 			parts = append(parts, fmt.Sprintf("answered after %v", a.MS))
 		}
 	}
@@ -54,6 +56,8 @@ func outcome(a Attempt, ok string) string {
 		return fmt.Sprintf("%s, %v", ok, a.MS)
 	case Timeout, NoAnswer:
 		s = fmt.Sprintf("no answer in %v", a.MS)
+	case Reset:
+		return a.Reason
 	case NoRoute:
 		s = "no route"
 	case Expired:
@@ -91,7 +95,14 @@ func folded(as []Attempt, line func(Attempt) string) []string {
 			}
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%d–%d: %s, and %d more like it", as[i].Seq+1, as[n-1].Seq+1, line(as[i]), n-i-1))
+		text := line(as[i])
+		if lo, hi := as[i].MS, as[i].MS; as[i].Class == OK {
+			for _, a := range as[i:n] {
+				lo, hi = min(lo, a.MS), max(hi, a.MS)
+			}
+			text = strings.Replace(text, as[i].MS.String(), fmt.Sprintf("%v to %v", lo, hi), 1)
+		}
+		lines = append(lines, fmt.Sprintf("%d–%d: %s", as[i].Seq+1, as[n-1].Seq+1, text))
 		i = n
 	}
 	return lines

@@ -1,12 +1,16 @@
 package probe
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 	"sync"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect/netns"
 )
 
 // watch hears every ICMP error that reaches FROM's namespace, also one that FROM's own kernel sends to itself. It tells
@@ -27,8 +31,8 @@ type watched struct {
 // maxWatched bounds what a watch remembers.
 const maxWatched = 4096
 
-// watch opens one for IPv4 or IPv6. It needs CAP_NET_RAW; the error is a [NeedsError] without.
-func (f *From) watch(v4 bool) (*watch, error) {
+// watch opens one for IPv4 or IPv6, for a kind of probe. It needs CAP_NET_RAW; the error is a [NeedsError] without.
+func (f *From) watch(kind string, v4 bool) (*watch, error) {
 	family, proto, to := unix.AF_INET, unix.IPPROTO_ICMP, netip.IPv4Unspecified()
 	if !v4 {
 		family, proto, to = unix.AF_INET6, unix.IPPROTO_ICMPV6, netip.IPv6Unspecified()
@@ -39,8 +43,13 @@ func (f *From) watch(v4 bool) (*watch, error) {
 		}
 		return Options{}.setup(to)(fd)
 	})
-	if err != nil {
-		return nil, openError("the ICMP watch", f, Options{}, err)
+	var entering *netns.OpError
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrPermission) && !errors.As(err, &entering):
+		return nil, &NeedsError{Probe: kind, From: f.Name, Needs: "CAP_NET_RAW", Why: "to hear ICMP errors, before Linux 5.8", Err: err}
+	default:
+		return nil, openError(kind, f, Options{}, err)
 	}
 	return &watch{s: s, v6: !v4}, nil
 }
