@@ -43,7 +43,10 @@ func hostsAddr(b []byte, addr netip.Addr) *HostsHit {
 	var hit *HostsHit
 	hostsLines(b, func(line int, a netip.Addr, names []string) {
 		if hit == nil && a == addr.Unmap() {
-			hit = &HostsHit{Line: line, Names: names}
+			hit = &HostsHit{Line: line}
+			for _, n := range names {
+				hit.Names = append(hit.Names, cleanText(n))
+			}
 		}
 	})
 	return hit

@@ -195,5 +195,5 @@ func (c *ResolvConf) String() string {
 	if len(c.Search) > 0 {
 		s += "; search " + strings.Join(c.Search, " ")
 	}
-	return s + fmt.Sprintf("; ndots:%d", c.NDots)
+	return cleanText(s) + fmt.Sprintf("; ndots:%d", c.NDots)
 }
