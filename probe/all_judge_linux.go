@@ -18,13 +18,11 @@ func (a *all) judge(ctx context.Context) *Result {
 		if s.Kind == "way" {
 			summary = s.Summary
 		}
-		switch why := a.cause(s); {
-		case why != "" && s.Kind == "dns":
-			summary += "; " + why
-		case why != "":
+		if why := a.cause(s); why != "" {
 			summary = why
+		} else {
+			r.Hint, r.NotCertain = s.Hint, s.NotCertain
 		}
-		r.Hint, r.NotCertain = s.Hint, s.NotCertain
 		return r.end(class, summary)
 	}
 	if ctx.Err() != nil {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// vethSlack is how many bytes more than its MTU a veth or a bridge port lets through: is_skb_forwardable (net/core/dev.c)
-// leaves room for an 802.1q tag whether or not there is one.
+// vethSlack is how many bytes more than its MTU the far end of a veth pair takes in: __is_skb_forwardable
+// (include/linux/netdevice.h) leaves room for an 802.1q tag, whether or not there is one. A bridge port that sends takes no more
+// than its MTU.
 const vethSlack = 4
 
 // ends are the links at both ends of the way that See knows, each with its MTU, FROM's first.

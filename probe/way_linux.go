@@ -92,8 +92,11 @@ func (w *way) down() string {
 		switch {
 		case !slices.Contains(l.Flags, "up"):
 			return l.Name + " is down"
+		case slices.Contains(l.Flags, "lower_up"):
+		case l.Kind == "veth":
+			return l.Name + " has no carrier: the other end of its pair is down"
 		case l.State == "lowerlayerdown":
-			return l.Name + " has no carrier: the other end of its pair, or its parent, is down"
+			return l.Name + " has no carrier: its parent is down"
 		case l.State == "down":
 			return l.Name + " has no carrier"
 		}
