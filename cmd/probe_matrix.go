@@ -148,16 +148,12 @@ func thousands(n int) string {
 
 // printMatrix prints the table, as wide as the terminal is.
 func (a *app) printMatrix(m *probe.MatrixResult) error {
-	t, ok := any(m).(interface{ Text(io.Writer, int) })
-	if !ok {
-		return m.CSV(a.out)
-	}
 	width := a.renderOptions().Width
 	if width <= 0 {
 		width = 80
 	}
 	var b bytes.Buffer
-	t.Text(&b, width)
+	m.Text(&b, width)
 	_, err := fmt.Fprint(a.out, oneLine(b.String()))
 	return err
 }
