@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -50,6 +51,12 @@ func (t *tracer) finish() *Result {
 	if len(p.Hops) == 0 {
 		if why := t.why.unanswered(t.to); why != "" {
 			return r.end(Unreachable, "unreachable: "+why)
+		}
+		if p.By == "tcp" && r.From.Addr.IsValid() {
+			local, remote := netip.AddrPortFrom(r.From.Addr, 40000), netip.AddrPortFrom(t.to, p.Port)
+			if drops, _ := t.from.outputDrops(local, remote, t.o); drops {
+				return r.end(Denied, "denied: "+ownFirewall)
+			}
 		}
 	}
 	others := map[string]string{"udp": "icmp or tcp", "icmp": "udp or tcp", "tcp": "udp or icmp"}

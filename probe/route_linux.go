@@ -17,6 +17,7 @@ const (
 	routeQueries  = 3
 	routePatience = time.Second             // until a silent hop is passed over
 	routeLinger   = 3300 * time.Millisecond // a router says "host unreachable" three seconds after its first ARP request
+	routeSYN      = 950 * time.Millisecond  // a kernel sends a SYN again after a second: whose answer it is nobody knows then
 	routeBasePort = 33434                   // traceroute's: nobody listens there
 )
 
@@ -42,6 +43,9 @@ func Route(ctx context.Context, from *From, to To, o Options, how RouteOptions) 
 		defer cancel()
 	}
 	patience, linger := routePatience, routeLinger
+	if how.By == "tcp" {
+		linger = routeSYN
+	}
 	if o.Timeout > 0 {
 		patience, linger = o.Timeout, o.Timeout
 	}
@@ -314,7 +318,7 @@ func (t *tracer) ask(ctx context.Context, seq, ttl, size int, df bool) (Attempt,
 		p := &udpProbe{from: t.from, o: o, to: netip.AddrPortFrom(t.to, port), r: t.r, why: t.why}
 		a, err = p.once(ctx, seq)
 	case "tcp":
-		p := &tcpProbe{from: t.from, o: o, to: netip.AddrPortFrom(t.to, t.path.Port), r: t.r, watch: t.watch, why: t.why}
+		p := &tcpProbe{from: t.from, o: o, to: netip.AddrPortFrom(t.to, t.path.Port), r: t.r, watch: t.watch, why: t.why, quiet: true}
 		a, err = p.once(ctx, seq)
 	default:
 		a, err = t.askICMP(ctx, seq, o)

@@ -121,6 +121,22 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+// TestRouteAgain: with the kernel's limits on ICMP errors as they are, traces one after the other may have fewer answers but
+// no wrong ones.
+func TestRouteAgain(t *testing.T) {
+	s := chain(t, 2)
+	for _, by := range []string{"udp", "udp", "udp", "tcp", "icmp"} {
+		res := trace(t, s[0], "10.61.2.2", probe.RouteOptions{By: by})
+		got := hops(res)
+		for i, want := range []string{"10.61.0.2", "10.61.1.2", "10.61.2.2"} {
+			if !res.OK || len(got) != 3 || got[i] != want && got[i] != "*" {
+				t.Errorf("by %s: %v", by, got)
+				break
+			}
+		}
+	}
+}
+
 // TestRouteBroken breaks a path of three routers in every way, and says where.
 func TestRouteBroken(t *testing.T) {
 	const to, to6 = "10.61.3.2", "fd61:3::2"
@@ -171,6 +187,8 @@ func TestRouteBroken(t *testing.T) {
 			to, probe.RouteOptions{}, probe.Denied, "", "denied: its own OUTPUT rules reject it"},
 		{"own OUTPUT drops", func(t testing.TB, s []*netlab.Space) { ipt(t, s[0], "-A", "OUTPUT", "-j", "DROP") },
 			to, probe.RouteOptions{By: "icmp"}, probe.Denied, "", "denied: its own OUTPUT rules drop it"},
+		{"own OUTPUT drops tcp", func(t testing.TB, s []*netlab.Space) { ipt(t, s[0], "-A", "OUTPUT", "-p", "tcp", "-j", "DROP") },
+			to, probe.RouteOptions{By: "tcp"}, probe.Denied, "", "denied: its own OUTPUT rules drop it"},
 		{"no route", func(testing.TB, []*netlab.Space) {}, "10.99.0.1", probe.RouteOptions{}, probe.NoRoute, "", "no route: its own kernel has none"},
 		{"gateway without ARP", func(t testing.TB, s []*netlab.Space) {
 			ip(t, s[0], "route", "replace", "10.61.3.0/24", "via", "10.61.0.77")

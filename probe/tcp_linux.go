@@ -54,6 +54,8 @@ type tcpProbe struct {
 	r     *Result
 	watch *watch
 	why   *explainer
+	// quiet keeps a silent attempt from sending once more to find out why.
+	quiet bool
 	// notAsked tells that FROM's OUTPUT rules were not asked for want of CAP_NET_RAW.
 	notAsked atomic.Bool
 }
@@ -135,6 +137,10 @@ func (p *tcpProbe) silent(a *Attempt) {
 		return
 	}
 	// tcp_connect in net/ipv4/tcp_output.c ignores that an OUTPUT rule drops the SYN: a raw socket hears it.
+	if p.quiet {
+		p.why.neighbour(a)
+		return
+	}
 	drops, asked := p.from.outputDrops(a.Local, a.Remote, p.o)
 	if drops {
 		a.Class, a.Reason, a.Detail = Denied, ownFirewall, ""
