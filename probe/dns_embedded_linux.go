@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -109,6 +111,9 @@ func (a *dnsAsker) upstreams(ctx context.Context, says, name string, types []uin
 			continue
 		}
 		replies, err := up.exchange(ctx, "upstream", server, name, types)
+		if u.host && errors.Is(err, fs.ErrPermission) {
+			continue // FROM may be asked from, the host may not
+		}
 		if err != nil {
 			return "", err
 		}

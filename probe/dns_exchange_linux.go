@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -269,19 +268,24 @@ func (a *dnsAsker) tcp(ctx context.Context, via string, server netip.AddrPort, q
 		r.class, r.reason = Timeout, "no answer within "+waited(a.timeout)
 	default:
 		var dial *DialError
-		var errno unix.Errno
+		var fault *setupError
 		switch {
+		case errors.As(err, &fault):
+			return nil, a.needs(fault.err)
 		case errors.As(err, &dial):
 			r.class, r.reason = dial.Class, dial.Reason
-		case errors.As(err, &errno):
-			r.class, r.reason = classifyErrno(errno)
 		default:
-			return nil, a.needs(err)
+			r.class, r.reason = classifyErr(err)
 		}
 	}
 	a.step(via, "tcp", r, time.Since(start), ignored)
 	return r, nil
 }
+
+// setupError is about the socket, not about the network.
+type setupError struct{ err error }
+
+func (e *setupError) Error() string { return e.err.Error() }
 
 // badAnswerError is what came instead of an answer.
 type badAnswerError string
@@ -290,6 +294,10 @@ func (e badAnswerError) Error() string { return string(e) }
 
 func (a *dnsAsker) overTCP(ctx context.Context, server netip.AddrPort, q *dns.Msg) (*dns.Msg, []string, error) {
 	c, err := a.from.Dial(ctx, "tcp", server, a.o)
+	var dial *DialError
+	if err != nil && !errors.As(err, &dial) {
+		err = &setupError{err}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -332,12 +340,7 @@ func eof(err error, what string) error {
 }
 
 // needs explains an error of opening a socket.
-func (a *dnsAsker) needs(err error) error {
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return &NeedsError{Probe: a.kind, From: a.from.Name, Needs: "CAP_SYS_ADMIN", Why: "to enter its network namespace", Err: err}
-}
+func (a *dnsAsker) needs(err error) error { return needsNetNS(a.kind, a.from, err) }
 
 // waited prints a timeout: "2 s", "300 ms".
 func waited(d time.Duration) string {

@@ -115,8 +115,8 @@ func (p *dnsProbe) run(ctx context.Context, to To) (*Result, error) {
 		if n > 0 && sleep(ctx, or(p.o.Interval, time.Second)) != nil {
 			break
 		}
-		start := time.Now()
 		p.asker.round = n + 1
+		first := len(p.r.Attempts)
 		out, err := p.resolve(ctx)
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ func (p *dnsProbe) run(ctx context.Context, to To) (*Result, error) {
 		if out.class == OK {
 			good++
 			ok = out
-			took = Millis(time.Since(start))
+			took = span(p.r.Attempts[first:])
 		} else if failed.class == "" {
 			failed = out
 		}
@@ -150,6 +150,20 @@ func (p *dnsProbe) run(ctx context.Context, to To) (*Result, error) {
 		return p.r.end(failed.class, fmt.Sprintf("only %d of %d had an answer; %s", good, all, failed.reason)), nil
 	}
 	return p.r.end(failed.class, or(p.r.DNS.Embedded, failed.reason)), nil
+}
+
+// span is the time from the first query to the last answer.
+func span(list []Attempt) MS {
+	var start, end time.Time
+	for _, a := range list {
+		if start.IsZero() || a.At.Before(start) {
+			start = a.At
+		}
+		if e := a.At.Add(a.MS.Duration()); e.After(end) {
+			end = e
+		}
+	}
+	return Millis(end.Sub(start))
 }
 
 // resolve is one round.

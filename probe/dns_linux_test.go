@@ -3,20 +3,27 @@ package probe_test
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/nscope/nscope/fixtures/netlab"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/probe"
 )
 
@@ -371,4 +378,159 @@ func TestDNS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDNSOwn asks what FROM's own files say: hosts file, search list, several servers, one that is slow or not there.
+func TestDNSOwn(t *testing.T) {
+	nettest.NeedsTool(t, "unshare", "iptables")
+	a, b := pair(t)
+	nettest.Run(t, b.Handle, "ip", "addr", "add", "10.61.0.3/24", "dev", "eth0")
+	nettest.Run(t, b.Handle, "ip", "addr", "add", "10.61.0.4/24", "dev", "eth0")
+	zone("db.one.example. 60 IN A 10.61.0.9", "a.b.one.example. 60 IN A 10.61.0.7", "here. 60 IN A 10.61.0.6", "9.0.61.10.in-addr.arpa. 60 IN PTR db.one.example.").serve(t, b, "10.61.0.2:53")
+	answer := zoneAnswer("db.one.example. 60 IN A 10.61.0.9")
+	(&nameServer{answer: func(q *dns.Msg, tcp bool) [][]byte {
+		time.Sleep(50 * time.Millisecond)
+		return answer(q, tcp)
+	}}).serve(t, b, "10.61.0.3:53")
+	nettest.Run(t, b.Handle, "iptables", "-I", "INPUT", "-d", "10.61.0.4", "-p", "udp", "--dport", "53", "-j", "DROP")
+	const hosts = "10.61.0.2 here\n10.61.0.5 by.hosts\n"
+	for _, x := range []struct {
+		what, conf, name, typ string
+		o                     probe.Options
+		class                 probe.Class
+		summary, text         string
+		steps                 int
+	}{
+		{what: "search", conf: "nameserver 10.61.0.2\nsearch x.example one.example\n", name: "db", class: probe.OK, summary: "10.61.0.9, by 10.61.0.2", text: "search x.example one.example; ndots:1", steps: 4},
+		{what: "a dot", conf: "nameserver 10.61.0.2\nsearch one.example\n", name: "a.b", class: probe.OK, summary: "10.61.0.7", text: "not certain: musl", steps: 4},
+		{what: "absolute", conf: "nameserver 10.61.0.2\nsearch one.example\n", name: "db.", class: probe.NotFound, summary: "no such name", steps: 2},
+		{what: "hosts", conf: "nameserver 10.61.0.2\n", name: "here", class: probe.OK, summary: "10.61.0.2, by /etc/hosts line 1"},
+		{what: "hosts and a type", conf: "nameserver 10.61.0.2\nsearch .\n", name: "here", typ: "A", class: probe.OK, summary: "10.61.0.6, by 10.61.0.2", text: "/etc/hosts line 1 has this name too (10.61.0.2)", steps: 1},
+		{what: "hosts, backwards", conf: "nameserver 10.61.0.2\n", name: "10.61.0.5", class: probe.OK, summary: "by.hosts, by /etc/hosts line 2"},
+		{what: "backwards", conf: "nameserver 10.61.0.2\nsearch one.example\n", name: "10.61.0.9", class: probe.OK, summary: "db.one.example., by 10.61.0.2", steps: 1},
+		{what: "slow", conf: "nameserver 10.61.0.3\n", name: "db.one.example", class: probe.OK, summary: "10.61.0.9, by 10.61.0.3", steps: 2},
+		{what: "dropped, then another", conf: "nameserver 10.61.0.4\nnameserver 10.61.0.2\n", name: "db.one.example", o: quick(), class: probe.OK, summary: "10.61.0.9, by 10.61.0.2", text: "10.61.0.4 udp", steps: 4},
+		{what: "dropped", conf: "nameserver 10.61.0.4\noptions attempts:1\n", name: "db.one.example", o: quick(), class: probe.Timeout, summary: "10.61.0.4: no answer within 300 ms", text: "not certain: FROM's own resolver waits 5 s", steps: 2},
+		{what: "dropped and refused", conf: "nameserver 10.61.0.4\nnameserver 10.61.0.1\noptions attempts:1\n", name: "db.one.example", o: quick(), class: probe.Refused, summary: "10.61.0.4: no answer within 300 ms; 10.61.0.1: ICMP port unreachable", steps: 4},
+		{what: "three times", conf: "nameserver 10.61.0.2\n", name: "db.one.example", o: probe.Options{Count: 3, Interval: time.Millisecond}, class: probe.OK, summary: "3/3 answered, 10.61.0.9, by", text: "round 3", steps: 6},
+		{what: "IPv6 only", conf: "nameserver 10.61.0.2\n", name: "db.one.example", o: probe.Options{Family: 6}, class: probe.NotFound, summary: "no AAAA record (NODATA), says 10.61.0.2", steps: 1},
+		{what: "with an end", conf: "nameserver 10.61.0.2\n", name: "db.one.example", o: probe.Options{For: 50 * time.Millisecond, Interval: 10 * time.Millisecond}, class: probe.OK, summary: "10.61.0.9", steps: -1},
+	} {
+		t.Run(x.what, func(t *testing.T) {
+			f := asking(t, a, x.conf, hosts)
+			if x.o.Timeout == 0 {
+				x.o.Timeout = 5 * time.Second
+			}
+			r, err := probe.DNS(t.Context(), f, named(x.name), x.o, probe.Question{Type: x.typ})
+			must(t, err)
+			text := textOf(r)
+			t.Log("\n" + text)
+			fits(t, text)
+			if r.Class != x.class || !strings.Contains(r.Summary, x.summary) || !strings.Contains(text, x.text) {
+				t.Errorf("%s: %q, want %s: %q and %q", r.Class, r.Summary, x.class, x.summary, x.text)
+			}
+			if x.steps >= 0 && len(r.DNS.Steps) != x.steps {
+				t.Errorf("%d steps, want %d: %q", len(r.DNS.Steps), x.steps, stepsOf(r))
+			}
+			if b, err := json.Marshal(r); err != nil || strings.Contains(string(b), "null") {
+				t.Errorf("%s, %v", b, err)
+			}
+		})
+	}
+	// Where TO is known, an answer that is not its address is told.
+	f := asking(t, a, "nameserver 10.61.0.2\nsearch one.example\n", "")
+	r, err := probe.DNS(t.Context(), f, probe.To{Asked: "db", Name: "db", Addrs: []netip.Addr{netip.MustParseAddr("10.61.0.77")}}, probe.Options{}, probe.Question{})
+	if must(t, err); len(r.DNS.Notes) != 1 || r.DNS.Notes[0] != "None of these is an address of db (10.61.0.77)." {
+		t.Errorf("notes %q", r.DNS.Notes)
+	}
+	for _, q := range []probe.Question{{Type: "AXFR"}, {Type: "NONSENSE"}} {
+		var o *probe.OptionError
+		if _, err := probe.DNS(t.Context(), f, named("db"), probe.Options{}, q); !errors.As(err, &o) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+}
+
+// TestResolveSpoofed answers from another address than was asked: no resolver takes that.
+func TestResolveSpoofed(t *testing.T) {
+	a, b := pair(t)
+	nettest.Run(t, b.Handle, "ip", "addr", "add", "10.61.0.3/24", "dev", "eth0")
+	var pc net.PacketConn
+	must(t, b.Do(func() (err error) { pc, err = net.ListenPacket("udp", "10.61.0.3:53"); return err }))
+	defer pc.Close()
+	answer := zoneAnswer("db.example. 60 IN A 192.0.2.66")
+	// The spoofer sees the query by being told, and the port by looking.
+	spoof := &nameServer{}
+	spoof.answer = func(q *dns.Msg, tcp bool) [][]byte {
+		out := nettest.Run(t, a.Handle, "sh", "-c", "cat /proc/thread-self/net/udp")
+		for line := range strings.Lines(out) {
+			f := strings.Fields(line)
+			if _, port, ok := strings.Cut(f[1], ":"); ok && f[3] == "01" {
+				if p, err := strconv.ParseUint(port, 16, 16); err == nil {
+					pc.WriteTo(answer(q, tcp)[0], net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("10.61.0.1"), uint16(p))))
+				}
+			}
+		}
+		return nil
+	}
+	spoof.serve(t, b, "10.61.0.2:53")
+	r, err := probe.DNS(t.Context(), from(a), named("db.example"), quick(), probe.Question{Server: netip.MustParseAddrPort("10.61.0.2:53")})
+	must(t, err)
+	if r.Class != probe.Timeout || strings.Contains(textOf(r), "192.0.2.66") {
+		t.Errorf("%s", textOf(r))
+	}
+}
+
+// TestResolveNeeds runs itself as nobody: what is missing is named.
+func TestResolveNeeds(t *testing.T) {
+	nettest.NeedsRoot(t)
+	dir, remove, err := nettest.ScratchDir()
+	must(t, err)
+	defer remove()
+	self, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	bin := filepath.Join(dir, "probe.test")
+	must(t, os.WriteFile(bin, self, 0o755))
+	s := space(t, "a")
+	cmd := exec.Command(bin, "-test.run=^TestResolveNobody$", "-test.v")
+	fd, err := syscall.Dup(s.FD())
+	must(t, err)
+	file := os.NewFile(uintptr(fd), "netns")
+	defer file.Close()
+	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, append(os.Environ(), "NSCOPE_TEST_NETNS=/proc/self/fd/3"), []*os.File{file}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS: TestResolveNobody") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestResolveNobody(t *testing.T) {
+	path := os.Getenv("NSCOPE_TEST_NETNS")
+	if path == "" {
+		t.Skip("run by TestResolveNeeds")
+	}
+	h, err := netns.OpenPath(path, "")
+	must(t, err)
+	defer h.Close()
+	f := &probe.From{Name: "web", NS: h}
+	want := func(err error, needs string) {
+		t.Helper()
+		var n *probe.NeedsError
+		if !errors.As(err, &n) || n.Needs != needs || n.From != "web" || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%v, want one that needs %s", err, needs)
+		}
+	}
+	q := probe.Question{Server: netip.MustParseAddrPort("127.0.0.1:53")}
+	_, err = probe.DNS(t.Context(), f, named("db"), quick(), q)
+	want(err, "CAP_SYS_ADMIN")
+	q.TCP = true
+	_, err = probe.DNS(t.Context(), f, named("db"), quick(), q)
+	want(err, "CAP_SYS_ADMIN")
+	_, err = probe.HTTP(t.Context(), f, addrOf("127.0.0.1"), quick(), probe.Request{})
+	want(err, "CAP_SYS_ADMIN")
+	f.PID = os.Getppid() // root's
+	_, err = f.Lookup(t.Context(), "db", quick())
+	want(err, "CAP_SYS_PTRACE")
+	_, err = probe.DNS(t.Context(), f, named("db"), quick(), probe.Question{})
+	want(err, "CAP_SYS_PTRACE")
 }

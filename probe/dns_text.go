@@ -22,13 +22,24 @@ func dnsDetail(w io.Writer, r *Result) {
 	if d.Embedded != "" && d.Embedded != r.Summary {
 		fmt.Fprintf(w, "  %s\n", d.Embedded)
 	}
-	round := 0
+	rounds, quiet, round := 0, 0, 0
+	if n := len(d.Steps); n > 0 {
+		rounds = d.Steps[n-1].Round
+	}
 	for i := range d.Steps {
 		s := &d.Steps[i]
-		if s.Round != round && d.Steps[len(d.Steps)-1].Round > 1 {
+		// Of many rounds the first is shown, and those that failed.
+		if rounds > 3 && s.Round > 1 && !d.failed(i) {
+			if s.Round != round {
+				quiet++
+			}
 			round = s.Round
-			fmt.Fprintf(w, "  round %d\n", round)
+			continue
 		}
+		if s.Round != round && rounds > 1 {
+			fmt.Fprintf(w, "  round %d\n", s.Round)
+		}
+		round = s.Round
 		via := s.Via + " "
 		if s.Via == "server" {
 			via = ""
@@ -38,6 +49,9 @@ func dnsDetail(w io.Writer, r *Result) {
 			where += " from " + s.From
 		}
 		s.text(w, where)
+	}
+	if quiet > 0 {
+		fmt.Fprintf(w, "  and %d more rounds without a failure\n", quiet)
 	}
 	for _, n := range d.Notes {
 		wrap(w, "  ", n, " ")
@@ -50,6 +64,19 @@ func serverName(s netip.AddrPort) string {
 		return s.Addr().String()
 	}
 	return s.String()
+}
+
+// failed tells whether a query failed in the round of step i.
+func (d *DNSAnswer) failed(i int) bool {
+	round := d.Steps[i].Round
+	for ; i > 0 && d.Steps[i-1].Round == round; i-- {
+	}
+	for ; i < len(d.Steps) && d.Steps[i].Round == round; i++ {
+		if c := d.Steps[i].Class; c != OK && c != NotFound {
+			return true
+		}
+	}
+	return false
 }
 
 // text prints a query: who was asked and what came, the records below.

@@ -193,7 +193,10 @@ func (c *ResolvConf) String() string {
 	}
 	s := "nameserver " + strings.Join(list, ", ")
 	if len(c.Search) > 0 {
-		s += "; search " + strings.Join(c.Search, " ")
+		s += "; search"
+		for _, d := range c.Search {
+			s += " " + or(d, ".")
+		}
 	}
 	return cleanText(s) + fmt.Sprintf("; ndots:%d", c.NDots)
 }
