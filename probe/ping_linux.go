@@ -157,7 +157,7 @@ func (p *pinger) refusedDetail(err error) string {
 	errors.As(err, &errno)
 	switch {
 	case errno == unix.EPERM:
-		return "a rule of FROM's own firewall (OUTPUT) dropped it"
+		return "a rule of " + p.r.From.Name + "'s own firewall (OUTPUT) dropped it"
 	case errno == unix.EACCES && p.dst.Is4():
 		return "a prohibit route, or a broadcast address"
 	case errno == unix.EACCES:
@@ -194,7 +194,7 @@ func (p *pinger) got(ev echoEvent) {
 			a.MTU = int(e.info)
 		}
 		if a.Class == Unreachable && e.by == p.src {
-			a.Detail = "from FROM's own kernel: no neighbour answers for the next hop"
+			a.Detail = p.r.From.Name + "'s own kernel says so: no neighbour answers for the next hop"
 		}
 		p.done(fl)
 		p.st.Errors++

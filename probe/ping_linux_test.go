@@ -302,6 +302,23 @@ func TestPingForeign(t *testing.T) {
 	}
 }
 
+// TestPingLate: what comes after its time is lost, and counted as late.
+func TestPingLate(t *testing.T) {
+	a, b := pair(t)
+	nettest.Run(t, b.Handle, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all")
+	responder(t, b).set(func(q []byte) [][]byte {
+		if q[7] == 1 {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return [][]byte{q}
+	})
+	o := probe.Options{Count: 2, Interval: 600 * time.Millisecond, Timeout: 200 * time.Millisecond}
+	got := said(t, probe.Ping, a, addrOf("10.61.0.2"), o)
+	if got.Ping.Late == 0 || got.Attempts[0].Class != probe.Timeout || got.Ping.Duplicates != 0 || !strings.Contains(got.Summary, "late") {
+		t.Errorf("%s: %+v", got.Summary, got.Ping)
+	}
+}
+
 // TestPingEnds: a context that ends, a limit of time, and an interface that vanishes.
 func TestPingEnds(t *testing.T) {
 	a, _ := pair(t)
