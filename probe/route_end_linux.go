@@ -30,6 +30,9 @@ func (t *tracer) finish() *Result {
 		if p.MTU > 0 {
 			s += fmt.Sprintf(", MTU %d", p.MTU)
 		}
+		if n := t.end - 1; n > 0 && p.By != "tcp" && len(p.Hops[n-1].Replies) == 0 && !t.asFarBack() {
+			r.NotCertain = fmt.Sprintf("hop %d is silent: it may be the target, whose ICMP errors are limited", n)
+		}
 		return r.end(OK, s)
 	}
 	if t.end > 0 {
@@ -88,6 +91,19 @@ func (t *tracer) foldEnd() {
 	before.MTU = or(before.MTU, last.MTU)
 	t.end--
 	p.Hops = p.Hops[:t.end]
+}
+
+// asFarBack tells whether the target's answer came over as many hops as the packet took there, by its TTL: kernels begin with
+// 64, 128 or 255.
+func (t *tracer) asFarBack() bool {
+	for _, x := range t.path.Hops[t.end-1].Replies {
+		for _, initial := range []int{64, 128, 255} {
+			if x.TTL > 0 && initial-x.TTL+1 == t.end {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // loopers names the routers of a loop.

@@ -217,6 +217,9 @@ func TestRouteBroken(t *testing.T) {
 			begun := time.Now()
 			res := trace(t, s[0], c.to, c.how)
 			t.Logf("took %v", time.Since(begun))
+			if (res.NotCertain != "") != (c.class == probe.Timeout) {
+				t.Errorf("not certain: %q", res.NotCertain)
+			}
 			var got []string
 			for i, h := range hops(res) {
 				if m := res.Route.Hops[i].MTU; m != 0 {
