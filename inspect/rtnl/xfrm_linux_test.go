@@ -1,7 +1,11 @@
 package rtnl
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +33,8 @@ ip xfrm state add src fd00::1 dst fd00::2 proto esp spi 0x1003 reqid 6 mode tunn
 `) {
 		if ns.try(strings.TrimSpace(line)) {
 			states++
+		} else if os.Getenv(mustHaveKinds) == "1" {
+			t.Errorf("cannot: %s", line)
 		}
 	}
 	ns.ip("xfrm state allocspi src 192.0.2.1 dst 192.0.2.2 proto esp mode tunnel reqid 7 min 100 max 100") // every kernel takes this
@@ -71,6 +77,53 @@ ip xfrm state add src fd00::1 dst fd00::2 proto esp spi 0x1003 reqid 6 mode tunn
 	for _, s := range got.States {
 		if d := gocmp.Diff(wantStates[s.SPI], s, opts); d != "" {
 			t.Errorf("state %#x (-want +got):\n%s", s.SPI, d)
+		}
+	}
+}
+
+// TestXfrmTraffic encrypts packets and compares what the states have counted with `ip -s xfrm state`.
+func TestXfrmTraffic(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	const state = "ip xfrm state add src %s dst %s proto esp spi %s reqid 13681891 mode transport replay-window 32 aead rfc4106(gcm(aes)) 0x4541544d59534543524554535041434531323334 64"
+	if !a.try(fmt.Sprintf(state, "192.0.2.9", "192.0.2.8", "0x99")) {
+		needsKernel(t, false, "ESP")
+	}
+	a.ip("link add e0 type veth peer name e0 netns " + b.path())
+	for _, n := range []struct {
+		testNS
+		own, other string
+	}{{a, "192.0.2.1", "192.0.2.2"}, {b, "192.0.2.2", "192.0.2.1"}} {
+		n.ip("addr add " + n.own + "/24 dev e0\nlink set e0 up")
+		for _, line := range []string{fmt.Sprintf(state, "192.0.2.1", "192.0.2.2", "0x1"), fmt.Sprintf(state, "192.0.2.2", "192.0.2.1", "0x2")} {
+			if !n.try(line) {
+				t.Fatalf("cannot: %s", line)
+			}
+		}
+		const policy = "xfrm policy add src %s dst %s proto udp dir %s tmpl src %s dst %s proto esp reqid 13681891 mode transport"
+		n.ip(fmt.Sprintf(policy, n.own, n.other, "out", n.own, n.other))
+		n.ip(fmt.Sprintf(policy, n.other, n.own, "in", n.other, n.own))
+	}
+	nettest.Run(t, a.Handle, "bash", "-c", "for i in 1 2 3 4 5; do printf '%100s' x >/dev/udp/192.0.2.2/9 || true; done 2>/dev/null")
+	current := regexp.MustCompile(`spi 0x0*([0-9a-f]+)\((?s:.*?)lifetime current:\s+(\d+)\(bytes\), (\d+)\(packets\)`)
+	counted := uint64(0)
+	for _, n := range []testNS{a, b} {
+		agree(t, func() string {
+			var lines, wantLines []string
+			for _, s := range n.read().Xfrm.States {
+				lines = append(lines, fmt.Sprintf("%x %d %d", s.SPI, s.Bytes, s.Packets))
+				if s.SPI == 1 {
+					counted = s.Packets
+				}
+			}
+			for _, m := range current.FindAllStringSubmatch(nettest.Run(t, n.Handle, "ip", "-s", "xfrm", "state", "list"), -1) {
+				wantLines = append(wantLines, m[1]+" "+m[2]+" "+m[3])
+			}
+			slices.Sort(lines)
+			slices.Sort(wantLines)
+			return gocmp.Diff(wantLines, lines)
+		})
+		if counted != 5 {
+			t.Errorf("%d packets were encrypted or decrypted, want 5", counted)
 		}
 	}
 }

@@ -1,0 +1,105 @@
+package vmtest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nscope/nscope/fixtures/vm"
+	"github.com/nscope/nscope/inspect/netns/nettest"
+)
+
+// modules are those of the tests' kinds, although the kernel would load most by itself: what a distribution drops shows at once.
+var modules = []string{
+	"8021q", "dummy", "bridge", "br_netfilter", "veth", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "geneve", "wireguard", "bonding", "vrf",
+	"ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "ip_vti", "ip6_vti", "xfrm_interface", "ifb", "tun",
+	"esp4", "esp6", "xfrm_user", "sch_netem", "sch_ingress", "sch_tbf",
+	"nf_tables", "nft_compat", "nft_chain_nat", "xt_ipvs", "xt_mark", "xt_policy", "xt_u32", "ip_vs", "ip_vs_rr", "nf_conntrack_netlink",
+	// nscope causes none of these to be loaded: without them it reads less.
+	"inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag",
+}
+
+// packages are those whose tests run in the machine, with the arguments of each.
+var packages = []struct {
+	path string
+	args []string
+}{
+	{"inspect/rtnl", nil},
+	{"inspect/netns", nil},
+	{"inspect/procnet", nil},
+	{"inspect/sockdiag", nil},
+	{"inspect", nil},
+	{"internal/e2e", []string{"-test.run=^TestRandomTopologies$", "-test.short"}},
+	{"internal/vmtest", []string{"-test.run=^TestInside"}},
+}
+
+// maySkip are those that only write files.
+var maySkip = []string{"TestRecord"}
+
+// TestPackages runs test binaries, built here, in a machine whose kernel has everything: nothing may be skipped.
+func TestPackages(t *testing.T) {
+	nettest.NeedsRoot(t)
+	dir, remove, err := nettest.ScratchDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	binary := func(pkg string) string { return filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")) }
+	for _, p := range packages {
+		cmd := exec.Command("go", "test", "-c", "-o", binary(p.path), "github.com/nscope/nscope/"+p.path)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build the tests of %s: %v\n%s", p.path, err, out)
+		}
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	begin := time.Now()
+	m := vm.New(t, vm.Config{Modules: modules})
+	t.Logf("Linux %s by %s, up after %s", m.Release, m.Accel, time.Since(begin).Round(time.Millisecond))
+	// A group, so that the machine lives until all are done.
+	t.Run("in", func(t *testing.T) {
+		for _, p := range packages {
+			t.Run(strings.ReplaceAll(p.path, "/", "-"), func(t *testing.T) {
+				t.Parallel()
+				var out bytes.Buffer
+				code, err := m.Exec(t.Context(), vm.Command{
+					Args:   append([]string{binary(p.path), "-test.v", "-test.timeout=5m"}, p.args...),
+					Env:    []string{nettest.MustRun + "=1", "NSCOPE_MUST_HAVE_KINDS=1", inside + "=1"},
+					Dir:    path.Join(root, p.path),
+					Stdout: &out, Stderr: &out,
+				})
+				t.Log(out.String())
+				if err != nil || code != 0 {
+					t.Errorf("exit code %d, %v", code, err)
+				}
+				passed := 0
+				for line := range strings.Lines(out.String()) {
+					result, test, _ := strings.Cut(strings.TrimSpace(line), ": ")
+					test, _, _ = strings.Cut(test, " ")
+					switch {
+					case result == "--- PASS":
+						passed++
+					case result == "--- SKIP" && !slices.Contains(maySkip, test):
+						t.Errorf("%s was skipped", test)
+					}
+				}
+				if passed == 0 {
+					t.Error("no test ran")
+				}
+			})
+		}
+	})
+	if t.Failed() {
+		t.Logf("the machine's console:\n%s", m.Console())
+	}
+}
