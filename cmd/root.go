@@ -110,8 +110,8 @@ path:/run/netns/x, host, self.`,
 		return []string{"json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt
 	})
 	root.AddCommand(
-		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newProbe(a), newSnapshot(a),
-		newVersion(a), newMan(a),
+		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
+		newVersion(a), newMan(a), newKeeper(a), newHolder(a),
 	)
 	// Help fits a terminal of 80 columns.
 	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")
