@@ -65,9 +65,6 @@ func (kind *probeKind) furnish(ctx context.Context, s *scene, k asker, j *job, t
 		s.upstream(ctx, k)
 		if kind.name == "all" {
 			k.from.Links = s.links(k.node)
-			if j.to.Port != 0 {
-				j.to.Ports, j.to.Port, j.to.PortsKnown = []probe.Port{{Port: j.to.Port, Why: "asked"}}, 0, false
-			}
 		}
 	case "bench":
 		if to == nil || j.to.Port != 0 {
