@@ -22,7 +22,7 @@ var kinds = map[string]struct {
 	"route":  {nil, routeDetail},
 	"mtu":    {nil, mtuDetail},
 	"arp":    {arpLine, arpDetail},
-	"bench":  {nil, benchDetail},
+	"bench":  {benchLine, benchDetail},
 	"listen": {listenLine, listenDetail},
 	"all":    {nil, allDetail},
 }
