@@ -95,8 +95,8 @@ func TestProbeAll(t *testing.T) {
 	bin := binary(t)
 	lab := newProbeLab(t)
 	// From the machine that holds both nodes See knows both ends; from inside a node the other end is only a name.
-	outside := func(to string) *exec.Cmd { return exec.Command(bin, "probe", "all", "cart", to) }
-	within := func(to string) *exec.Cmd { return lab.Nodes[0].Enter(bin, "probe", "all", "cart", to) }
+	outside := func(to string) *exec.Cmd { return exec.Command(bin, "-v", "probe", "all", "cart", to) }
+	within := func(to string) *exec.Cmd { return lab.Nodes[0].Enter(bin, "-v", "probe", "all", "cart", to) }
 	addr := lab.Nodes[1].Inspect(t, "till").NetworkSettings.Networks[lab.network].IPAddress
 	net := regexp.QuoteMeta(addr[:strings.LastIndex(addr, ".")] + ".0/24")
 	to := regexp.QuoteMeta(addr)
