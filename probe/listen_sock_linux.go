@@ -88,6 +88,8 @@ func listenError(f *From, proto string, addr netip.AddrPort, err error) error {
 		return fmt.Errorf("%s is in use: %w", where, err)
 	case errors.Is(err, unix.EACCES):
 		return &NeedsError{Probe: "listen", From: f.Name, Needs: "CAP_NET_BIND_SERVICE", Why: where, Or: "a port from 1024 on", Err: err}
+	case errors.Is(err, unix.ENODEV):
+		return &OptionError{fmt.Errorf("%s: %w", f.Name, err)}
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return &OptionError{fmt.Errorf("%s has no address %v: %w", f.Name, addr.Addr(), err)}
 	}
