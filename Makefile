@@ -8,7 +8,7 @@ IMAGE   ?= nscope:$(VERSION)
 ARCH    ?= $(shell $(GO) env GOARCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-deps lint bench image docs install clean
+.PHONY: help build demo test test-vm test-deps lint bench image docs install clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: build ## see what it does: a small lab of its own, shown and taken away (r
 
 test: test-deps ## install what the tests need, run everything, as root and as nobody
 	.ci/test
+
+test-vm: test-deps ## the part of test that needs kernel features this machine lacks, in a virtual machine (root)
+	NSCOPE_MUST_RUN=1 $(GO) test -count 1 -v ./fixtures/vm ./internal/vmtest
 
 test-deps:
 	.ci/deps

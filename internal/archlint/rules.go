@@ -38,6 +38,7 @@ var direction = map[string][]string{
 	"internal/mkdocs":  {"cmd"},
 	"internal/e2e":     {""}, // tests of everything together
 	"internal/bench":   {""},
+	"internal/vmtest":  {""}, // the same in a virtual machine
 }
 
 // owners says which package alone may import a library: by the library's path, prefixes of packages.
