@@ -28,6 +28,8 @@ type BenchFigure struct {
 	Idle   *BenchLatency `json:"latency_idle,omitempty"`
 	Loaded *BenchLatency `json:"latency_loaded,omitempty"`
 	UDP    *BenchUDP     `json:"udp,omitempty"`
+	// Missing is "sender" or "receiver" where that end's last figures did not come: then what only it knows is 0.
+	Missing string `json:"missing,omitempty"`
 }
 
 // BenchInterval is what arrived in one second, or in the rest of one.

@@ -62,7 +62,7 @@ func Bench(ctx context.Context, from *From, to To, o Options, b BenchOptions) (*
 		to.Port = netip.MustParseAddrPort(l.Addr().String()).Port()
 		r.To.Port = to.Port
 	}
-	c := &bench{from: from, to: netip.AddrPortFrom(addr, to.Port), o: o, b: b, r: r}
+	c := &bench{from: from, to: netip.AddrPortFrom(addr, to.Port), o: o, b: b, r: r, own: to.NS != nil}
 	err = c.run(ctx)
 	return c.end(ctx, err)
 }
@@ -103,6 +103,7 @@ type bench struct {
 	o    Options
 	b    BenchOptions
 	r    *Result
+	own  bool // the other end is this process's too
 
 	conns   []io.Closer
 	mine    benchReport
@@ -147,7 +148,10 @@ func (c *bench) connect(ctx context.Context, m benchMsg) (net.Conn, benchMsg, er
 	case got.Error != "":
 		err = &otherError{got.Error}
 	case !got.OK:
-		err = &notBench{"a message without ok"}
+		err = &notBench{"answers something else"}
+		if got.Do == m.Do {
+			err = &notBench{"sends back what it is sent"}
+		}
 	}
 	if ctx.Err() == nil && err == nil {
 		conn.SetDeadline(time.Time{})
@@ -187,7 +191,7 @@ func (c *bench) run(ctx context.Context) error {
 	c.session = ok.Session
 	id, err := strconv.ParseUint(ok.Session, 16, 64)
 	if err != nil {
-		return &notBench{"a session that is none"}
+		return &notBench{"answers something else"}
 	}
 	end := &benchEnd{dur: c.o.For, rate: c.b.Rate, size: c.size, session: id, udp: udp}
 	beside, _, err := c.connect(ctx, benchMsg{Do: "echo", Session: ok.Session})
@@ -251,7 +255,7 @@ func (c *bench) measure(ctx context.Context, control, beside net.Conn, end *benc
 	gap := max(10*time.Millisecond, c.o.For/10_000)
 	wg.Go(func() { c.loaded = roundTrips(under, beside, gap, 0) })
 	if c.b.Reverse {
-		stop, enough := context.WithTimeout(ctx, c.o.For+benchPatience)
+		stop, enough := context.WithTimeout(ctx, c.o.For+c.o.Timeout)
 		if c.b.UDP {
 			// The way is shown until something comes or all is over.
 			wg.Go(func() {
@@ -288,11 +292,6 @@ func (c *bench) measure(ctx context.Context, control, beside net.Conn, end *benc
 	if err := writeMsg(control, benchMsg{Do: "end"}); err != nil {
 		return err
 	}
-	for _, conn := range end.conns { // an end without it in case somebody else holds a stream
-		if c.b.Reverse {
-			conn.Close()
-		}
-	}
 	select {
 	case err := <-reported:
 		return err
@@ -325,7 +324,7 @@ func (c *bench) end(ctx context.Context, err error) (*Result, error) {
 		return r.end(Timeout, "ended before it began"), nil
 	case errors.As(err, &dial):
 		if dial.Class == Refused && r.To.Port != 0 {
-			r.Hint = fmt.Sprintf("start the other end there: nscope probe listen %s --bench --port %d", c.r.To.Asked, c.to.Port())
+			r.Hint = fmt.Sprintf("start the other end there: nscope probe listen … --bench --port %d", c.to.Port())
 		}
 		return r.end(dial.Class, or(dial.Reason, "no connection to port "+fmt.Sprint(c.to.Port()))), nil
 	case errors.As(err, &not):
@@ -336,8 +335,12 @@ func (c *bench) end(ctx context.Context, err error) (*Result, error) {
 	default:
 		var n net.Error
 		if errors.As(err, &n) && n.Timeout() {
+			r.NotCertain = fmt.Sprintf("it may only be slow: nothing came within %v", c.o.Timeout)
+			if c.own {
+				return r.end(Timeout, "the other end did not answer in time"), nil
+			}
 			r.Hint = "the other end is nscope probe listen --bench"
-			return r.end(BadAnswer, "something accepts the connection, but does not answer as an nscope bench"), nil
+			return r.end(BadAnswer, (&notBench{"accepts the connection, but does not answer"}).Error()), nil
 		}
 		var errno unix.Errno
 		if errors.As(err, &errno) {
@@ -357,16 +360,14 @@ func (c *bench) end(ctx context.Context, err error) (*Result, error) {
 			receiver.Bytes += i.Bytes
 			receiver.Seconds = i.Start + i.Seconds
 		}
-		if !c.b.Reverse {
-			r.NotCertain = "the receiver's last figures did not come"
-		}
+		f.Missing = "receiver"
 	}
 	if c.b.Reverse {
 		receiver = c.mine
 		if sender = (benchReport{}); c.theirs != nil {
 			sender = *c.theirs
 		} else {
-			r.NotCertain = "the sender's figures did not come"
+			f.Missing = "sender"
 		}
 	}
 	f.Bytes, f.Seconds, f.SentBytes = receiver.Bytes, receiver.Seconds, sender.Bytes
@@ -375,12 +376,20 @@ func (c *bench) end(ctx context.Context, err error) (*Result, error) {
 	if c.b.UDP {
 		u := &BenchUDP{Size: c.size, Sent: sender.Datagrams, Received: receiver.Datagrams, Reordered: receiver.Reordered, Jitter: receiver.Jitter}
 		u.Lost = max(0, u.Sent-u.Received)
-		if u.Sent > 0 {
+		if c.theirs == nil { // one of the two is not known
+			u.Lost = 0
+		} else if u.Sent > 0 {
 			u.LossPercent = 100 * float64(u.Lost) / float64(u.Sent)
 		}
 		f.UDP = u
 	}
+	if f.UDP != nil && f.UDP.LossPercent > 1 && c.b.Rate == 0 {
+		r.Hint = "it was sent as fast as the sender could; a rate shows what passes without loss"
+	}
 	summary := f.summary()
+	if f.Missing != "" {
+		r.NotCertain = "the " + f.Missing + "'s last figures did not come"
+	}
 	if ctx.Err() != nil && f.Seconds < c.o.For.Seconds()*0.9 {
 		summary += ", ended early"
 	}
@@ -389,6 +398,8 @@ func (c *bench) end(ctx context.Context, err error) (*Result, error) {
 		return r.end(Failed, "nothing arrived: "+why), nil
 	case f.Bytes == 0:
 		return r.end(Timeout, "nothing arrived"), nil
+	case f.Missing != "" && ctx.Err() == nil:
+		return r.end(Timeout, summary+", then the other end was not heard any more"), nil
 	case why != "" && !strings.Contains(why, "closed"):
 		r.NotCertain = or(r.NotCertain, "it broke off: "+why)
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,8 +155,8 @@ func TestBenchFails(t *testing.T) {
 		says  string
 	}{
 		{"refused", 9, probe.Refused, "connection refused"},
-		{"echo", echo, probe.BadAnswer, "without ok"},
-		{"http", http, probe.BadAnswer, "says \"H…\""},
+		{"echo", echo, probe.BadAnswer, "sends back"},
+		{"http", http, probe.BadAnswer, "says \"HTTP/1.1 400 Bad Request"},
 		{"mute", silent, probe.BadAnswer, "does not answer"},
 	} {
 		r, err := probe.Bench(t.Context(), from(a), addrOf("10.61.0.2", c.port), quick(), probe.BenchOptions{})
@@ -174,10 +176,49 @@ func TestBenchFails(t *testing.T) {
 		r, err := probe.Bench(ctx, from(a), inside(b, "10.61.0.2"), options, o)
 		cancel()
 		must(t, err)
-		if r.Bench.Bytes == 0 || r.Bench.Seconds > 30 || !strings.Contains(r.Summary, "ended early") {
+		if r.Bench.Bytes == 0 || r.Bench.SentBytes == 0 || r.NotCertain != "" || r.Bench.Seconds > 30 || !strings.Contains(r.Summary, "ended early") {
 			t.Errorf("%+v: %s", o, text(r))
 		}
 		t.Log(text(r))
+	}
+}
+
+// TestBenchCut takes the link away in the middle: what was measured until then is told, and that it is not all.
+func TestBenchCut(t *testing.T) {
+	for _, o := range []probe.BenchOptions{{}, {Reverse: true}, {UDP: true, Rate: 1e6}, {UDP: true, Reverse: true, Rate: 1e6}} {
+		a, b := pair(t)
+		var once sync.Once
+		options := probe.Options{For: 1500 * time.Millisecond, Timeout: 2 * time.Second, Each: func(probe.Attempt) {
+			once.Do(func() { must(t, b.Del("eth0")) })
+		}}
+		r, err := probe.Bench(t.Context(), from(a), inside(b, "10.61.0.2"), options, o)
+		must(t, err)
+		if r.OK || r.Class != probe.Timeout || r.Bench.Bytes == 0 || r.Bench.Missing == "" || r.NotCertain == "" || o.UDP && !strings.Contains(r.Summary, "loss not known") {
+			t.Errorf("%+v: %s", o, text(r))
+		}
+		t.Log(text(r))
+	}
+}
+
+// TestEnds ends what listens, measures and asks everybody at any moment.
+func TestEnds(t *testing.T) {
+	_, spaces, members := flat(t, 3)
+	a, b := spaces[0], spaces[1]
+	for i := range 24 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(120*time.Millisecond))))
+		var err error
+		switch what := i % 6; what {
+		case 0, 1, 2, 3:
+			_, err = probe.Bench(ctx, from(a), inside(b, "10.62.0.2"), quick(), probe.BenchOptions{UDP: what&1 != 0, Reverse: what&2 != 0})
+		case 4:
+			_, err = probe.Listen(ctx, from(a), probe.Options{}, probe.ListenOptions{HTTP: true, UDP: true})
+		default:
+			_, err = probe.Matrix(ctx, members, probe.Options{}, probe.MatrixOptions{TCP: uint16(i)})
+		}
+		cancel()
+		if err != nil {
+			t.Errorf("%d: %v", i%6, err)
+		}
 	}
 }
 

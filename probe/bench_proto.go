@@ -64,28 +64,27 @@ type benchReport struct {
 	Error       string  `json:"error,omitempty"`
 }
 
-// notBench says that something else answers.
-type notBench struct{ said string }
+// notBench says that something else answers, and what it does.
+type notBench struct{ does string }
 
-func (e *notBench) Error() string {
-	if e.said == "" {
-		return "something answers that is no nscope bench: it closed the connection"
-	}
-	return fmt.Sprintf("something answers that is no nscope bench: it says %q", e.said)
-}
+func (e *notBench) Error() string { return "no nscope bench answers there: it " + e.does }
 
 // readHello reads the other end's first bytes.
 func readHello(r io.Reader) error {
 	var b [len(benchHello)]byte
 	for n := range b {
 		if _, err := io.ReadFull(r, b[n:n+1]); err != nil {
-			if n == 0 && err != io.EOF && err != io.ErrUnexpectedEOF {
-				return err
+			if err == io.EOF {
+				return &notBench{"closed the connection"}
 			}
-			return &notBench{string(b[:n])}
+			return err
 		}
-		if b[n] != benchHello[n] { // it need not say as much
-			return &notBench{strings.ToValidUTF8(string(b[:n+1]), "?") + "…"}
+		if b[n] != benchHello[n] {
+			// What else came with it tells people what it is.
+			said := append(make([]byte, 0, 40), b[:n+1]...)
+			k, _ := r.Read(said[len(said):cap(said)])
+			first, _, _ := strings.Cut(string(said[:len(said)+k]), "\n")
+			return &notBench{fmt.Sprintf("says %q", strings.ToValidUTF8(strings.TrimSpace(first), "?"))}
 		}
 	}
 	return nil

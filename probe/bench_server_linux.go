@@ -233,39 +233,38 @@ func (s *benchServer) control(ctx context.Context, conn net.Conn, m benchMsg, fa
 		writeMsg(conn, m)
 	}
 	var report benchReport
-	// A receiver stops when the other end says so; it waits longer than that ought to take.
+	// The other end says when it has had enough; it does not take longer than it ought to.
+	stop, ended := context.WithTimeout(ctx, dur+time.Minute)
+	defer ended()
+	asked := make(chan struct{})
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer ended()
+	waiting.Go(func() {
+		select {
+		case got := <-said:
+			if got == "end" {
+				close(asked)
+			}
+		case <-stop.Done():
+		}
+		ended()
+	})
 	if m.Reverse {
-		report = end.send(ctx)
+		report = end.send(stop)
+		if stop.Err() != nil {
+			report.Error = "" // of streams that the other end has left
+		}
 		tell(benchMsg{Do: "done"})
-		if !await("end", benchPatience) {
-			return
-		}
 	} else {
-		stop, ended := context.WithTimeout(ctx, dur+time.Minute)
-		defer ended()
-		var asked bool
-		var waiting sync.WaitGroup
-		waiting.Go(func() {
-			select {
-			case got := <-said:
-				asked = got == "end"
-			case <-stop.Done():
-			}
-			ended()
-		})
 		report = end.receive(stop, func(i BenchInterval) { tell(benchMsg{Interval: &i}) })
-		if m.Proto == "tcp" && ctx.Err() == nil {
-			// All streams were closed: "end" is on its way.
-			select {
-			case <-stop.Done():
-			case <-time.After(benchPatience):
-				ended()
-			}
-		}
-		waiting.Wait()
-		if !asked {
-			return
-		}
+	}
+	select { // all was sent, or all streams were closed: "end" is on its way
+	case <-asked:
+	case <-ctx.Done():
+		return
+	case <-time.After(benchPatience):
+		return
 	}
 	tell(benchMsg{Report: &report})
 	if s.done != nil {

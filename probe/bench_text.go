@@ -37,8 +37,13 @@ func (f *BenchFigure) summary() string {
 	if f.Reverse {
 		s = "reverse " + s
 	}
-	if u := f.UDP; u != nil {
+	switch u := f.UDP; {
+	case u != nil && f.Missing != "":
+		return s + ", loss not known"
+	case u != nil:
 		return s + fmt.Sprintf(", %.2g%% lost", u.LossPercent)
+	case f.Missing == "sender":
+		return s
 	}
 	return s + fmt.Sprintf(", %d retransmitted", f.Retransmits)
 }
@@ -62,10 +67,14 @@ func benchDetail(w io.Writer, r *Result) {
 			fmt.Fprintf(w, "  %6.1f–%-6.1f s  %9s  %13s\n", x.Start, x.Start+x.Seconds, byteCount(x.Bytes), bitRate(x.BitsPerSecond))
 		}
 	}
-	if u := f.UDP; u != nil {
+	switch u := f.UDP; {
+	case f.Missing == "sender":
+	case u != nil && f.Missing != "":
+		fmt.Fprintf(w, "  %d datagrams of %d bytes sent\n", u.Sent, u.Size)
+	case u != nil:
 		fmt.Fprintf(w, "  datagrams of %d bytes: %d sent, %d received, %d lost (%.2g%%),\n  %d reordered, jitter %v\n",
 			u.Size, u.Sent, u.Received, u.Lost, u.LossPercent, u.Reordered, u.Jitter)
-	} else {
+	default:
 		var parts []string
 		if f.Streams > 1 {
 			parts = append(parts, fmt.Sprintf("%d streams", f.Streams))

@@ -2,11 +2,13 @@ package probe_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,5 +285,25 @@ func TestMatrixEnds(t *testing.T) {
 	must(t, err)
 	if len(r.Cells) != 4 || !r.OK {
 		t.Errorf("%d cells\n%s", len(r.Cells), matrixText(r))
+	}
+}
+
+// TestMatrixFiles has no more descriptors.
+func TestMatrixFiles(t *testing.T) {
+	_, _, members := flat(t, 6)
+	var was syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
+	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)
+	low := was
+	fd, err := syscall.Open("/dev/null", syscall.O_CLOEXEC, 0)
+	must(t, err)
+	syscall.Close(fd)
+	low.Cur = uint64(fd) + 3
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
+	for _, m := range []probe.MatrixOptions{{}, {TCP: 80}} {
+		r, err := probe.Matrix(t.Context(), members, quick(), m)
+		if err == nil || !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "too many open files: raise the limit") {
+			t.Errorf("%v, %v", r, err)
+		}
 	}
 }
