@@ -33,6 +33,8 @@ type MatrixResult struct {
 	Unasked int  `json:"unasked,omitempty"`
 	OK      bool `json:"ok"` // every pair is
 	TookMS  MS   `json:"took_ms"`
+	// Note says what kept it from being faster.
+	Note string `json:"note,omitempty"`
 }
 
 // Member is one of a matrix: it asks, and is asked at the address that To gives for the one who asks.

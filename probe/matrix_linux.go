@@ -58,7 +58,8 @@ type matrix struct {
 	m    MatrixOptions
 	asks []*asker
 	// table is the host's neighbour table.
-	table *neighTable
+	table  *neighTable
+	waited time.Duration // for room in it
 
 	mu   sync.Mutex
 	open int // questions without a class
@@ -73,7 +74,8 @@ type matrix struct {
 //
 // Kernels send few ICMP errors to one address (6 at once, then one a second): where somebody who sent such errors may owe
 // more, the silent pairs are asked again, up to 1.8 s longer, and are NotCertain when that did not settle it. Where the
-// kernel's neighbour table is full, what could not be asked waits until there is room again, at most 60 s.
+// kernel's neighbour table is full, what could not be asked waits until there is room again, some 40 s for 1,000 pairs; it gives
+// up where there is none for 60 s.
 //
 // The error is a [NeedsError] where no member could ask for lack of privileges, an [OptionError] for options that cannot be.
 // A member that could not ask alone, because its namespace is gone or not open to pings, has cells of the class Failed. A
@@ -89,6 +91,11 @@ func Matrix(ctx context.Context, members []Member, o Options, m MatrixOptions) (
 		return nil, optionf("matrix asks from many sockets at once: they cannot share a source port")
 	case o.Size > 65507-icmpHeader:
 		return nil, optionf("size %d: at most %d", o.Size, 65507-icmpHeader)
+	}
+	if o.For > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.For)
+		defer cancel()
 	}
 	x := &matrix{o: o, m: m}
 	if err := x.resolve(ctx, members); err != nil {
@@ -307,16 +314,21 @@ func (x *matrix) run(ctx context.Context, ask ask) error {
 	return nil
 }
 
-// matrixFull is how long a matrix waits for room in a full neighbour table.
+// matrixFull is how long a matrix waits for room in a full neighbour table, when nothing moves.
 const matrixFull = 60 * time.Second
 
 // whileFull asks what is open again as long as the kernel's neighbour table has no room. The table is one for all namespaces
 // (gc_thresh3, 1024 entries unless the host's administrator raised it): 33 members of one bridge fill it. A neighbour that
 // was just used is not collected before it is stale, after 15 to 45 s (neigh_forced_gc in net/core/neighbour.c).
 func (x *matrix) whileFull(ctx context.Context, ask ask) error {
-	until := time.Now().Add(matrixFull)
+	began, open := time.Now(), 0
+	var until time.Time
 	for x.isFull() && ctx.Err() == nil {
 		qs := x.silent(nil)
+		x.waited = time.Since(began)
+		if len(qs) != open {
+			open, until = len(qs), time.Now().Add(matrixFull)
+		}
 		if len(qs) == 0 {
 			break
 		}
@@ -333,12 +345,13 @@ func (x *matrix) whileFull(ctx context.Context, ask ask) error {
 				}
 			}
 			x.mu.Unlock()
-			break
+			return nil
 		}
 		x.forget()
 		if err := ask(ctx, qs, x.o.Count, x.o.Timeout); err != nil {
 			return err
 		}
+		x.waited = time.Since(began)
 	}
 	return nil
 }
@@ -427,6 +440,9 @@ func (x *matrix) result(members []Member) *MatrixResult {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.waited > 0 {
+		r.Note = fmt.Sprintf("the host's neighbour table has no room for all at once: it waited %.0f s (net.ipv4.neigh.default.gc_thresh3, net.ipv6.neigh.default.gc_thresh3)", x.waited.Seconds())
+	}
 	for _, a := range x.asks {
 		for _, q := range a.qs {
 			if q.cell.Addr != "" {

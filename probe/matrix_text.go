@@ -46,6 +46,9 @@ func (m *MatrixResult) Text(w io.Writer, width int) {
 		width = 80
 	}
 	fmt.Fprintln(w, m.Headline())
+	if m.Note != "" {
+		fold(w, "note: "+m.Note, width)
+	}
 	if m.OK {
 		return
 	}
