@@ -150,13 +150,13 @@ func completeFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
 // tellLab says what was made and what to try.
 func (a *app) tellLab(s *fixtures.State) error {
 	fmt.Fprintf(a.out, "lab %s (%s) is up:\n", s.Name, s.Mode)
-	t := render.Table{Indent: "  ", Columns: []render.Column{{Name: "NETNS"}, {Name: "ROLE"}, {Name: "PID", Right: true}}}
+	t := render.Table{Indent: "  ", Columns: []render.Column{{Name: "NAME"}, {Name: "NETNS"}, {Name: "ROLE"}, {Name: "PID", Right: true}}}
 	var first string
 	for _, x := range s.Spaces {
 		if first == "" && x.Role == fixtures.RoleContainer {
 			first = x.Full
 		}
-		t.Rows = append(t.Rows, []string{x.Full, x.Role, number(x.Holder.PID)})
+		t.Rows = append(t.Rows, []string{x.Name, x.Full, x.Role, number(x.Holder.PID)})
 	}
 	if err := a.table(t, false); err != nil {
 		return err
