@@ -64,7 +64,7 @@ func TestPackages(t *testing.T) {
 	}
 
 	begin := time.Now()
-	m := vm.New(t, vm.Config{Modules: modules})
+	m := vm.New(t, vm.Config{Modules: modules, Life: 15 * time.Minute})
 	t.Logf("Linux %s by %s, up after %s", m.Release, m.Accel, time.Since(begin).Round(time.Millisecond))
 	// A group, so that the machine lives until all are done.
 	t.Run("in", func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestPackages(t *testing.T) {
 				t.Parallel()
 				var out bytes.Buffer
 				code, err := m.Exec(t.Context(), vm.Command{
-					Args:   append([]string{binary(p.path), "-test.v", "-test.timeout=5m"}, p.args...),
+					Args:   append([]string{binary(p.path), "-test.v", "-test.timeout=10m"}, p.args...),
 					Env:    []string{nettest.MustRun + "=1", "NSCOPE_MUST_HAVE_KINDS=1", inside + "=1"},
 					Dir:    path.Join(root, p.path),
 					Stdout: &out, Stderr: &out,
