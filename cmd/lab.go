@@ -35,7 +35,7 @@ called nscope-<lab>-<name> under /run/netns, so that ip netns works on them.`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newLabModes(a), newLabUp(a), newLabList(a), newLabTest(a), newLabDown(a))
+	c.AddCommand(newLabModes(a), newLabUp(a), newLabList(a), newLabTest(a), newLabBreak(a), newLabRepair(a), newLabFaults(a), newLabDown(a))
 	return c
 }
 

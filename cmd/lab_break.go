@@ -1,0 +1,169 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nscope/nscope/fixtures"
+	"github.com/nscope/nscope/fixtures/faults"
+	"github.com/nscope/nscope/topo/render"
+)
+
+func newLabBreak(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "break LAB FAULT", Short: "Break a lab as hosts break, and prove the symptom",
+		Long: `Break a lab that is up in one of the ways in which container networking breaks on
+real hosts: prove that it is healthy, inject the fault, prove that what must fail
+does and that nothing else does. A lab has one fault at a time. The exit code is 1
+when the symptom is not as it must be.`,
+		Example: `  nscope lab up bridge
+  nscope lab faults bridge
+  nscope lab break bridge masquerade-missing
+  nscope lab repair bridge`,
+		ValidArgsFunction: completeBreak,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usagef("lab break takes LAB FAULT, got %s\nsee: %s --help", countArgs(len(args)), c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			f, ok := faults.Get(args[1])
+			if !ok {
+				return usagef("there is no fault %q (nscope lab faults lists them)", args[1])
+			}
+			r, err := fixtures.Break(c.Context(), args[0], args[1])
+			if errors.Is(err, fixtures.ErrCannotCarry) {
+				return &usageError{err}
+			}
+			if err != nil {
+				return err
+			}
+			return a.tellFault(r, fmt.Sprintf("lab %s is broken: %s", r.Lab, f.Symptom), func() {
+				fmt.Fprintf(a.out, "why: %s\nproof: %s\nput it right: nscope lab repair %s\n", f.Cause, f.Proof, r.Lab)
+			})
+		},
+	}
+	a.outputFlag(c, "text", "json", "yaml")
+	return c
+}
+
+func countArgs(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+func completeBreak(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return completeFirst(completeLab)(c, args, s)
+	}
+	l, err := fixtures.Load(args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, f := range faults.All() {
+		if _, ok := f.For(l.Mode); ok {
+			out = append(out, f.ID+"\t"+f.Symptom)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+func newLabRepair(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "repair LAB", Short: "Repair a broken lab, and prove that it is healthy",
+		Long: `Do what repairs the fault that a lab was broken with, and prove that all works
+again. The exit code is 1 when it does not.`,
+		Example:           "  nscope lab repair bridge",
+		ValidArgsFunction: completeFirst(completeLab), Args: oneArg("LAB"),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := fixtures.Repair(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return a.tellFault(r, fmt.Sprintf("lab %s is repaired", r.Lab), func() {})
+		},
+	}
+	a.outputFlag(c, "text", "json", "yaml")
+	return c
+}
+
+// tellFault says what was done and what came of it.
+func (a *app) tellFault(r *fixtures.FaultReport, headline string, after func()) error {
+	ok, err := a.print(r)
+	switch {
+	case ok:
+	case r.Status == fixtures.Pass:
+		fmt.Fprintln(a.out, headline)
+		for _, s := range r.Steps {
+			fmt.Fprintf(a.out, "  # %s\n", s)
+		}
+		for _, c := range r.Failed {
+			fmt.Fprintf(a.out, "  fail %s\n       %s\n", c.Name, c.Detail)
+		}
+		if a.verbose {
+			for _, c := range r.Passed {
+				fmt.Fprintf(a.out, "  pass %s\n       %s\n", c.Name, c.Detail)
+			}
+		} else {
+			fmt.Fprintf(a.out, "  pass %d other checks\n", len(r.Passed))
+		}
+		after()
+	default:
+		fmt.Fprintf(a.out, "lab %s, fault %s: not as it must be\n", r.Lab, r.Fault)
+		for _, w := range r.Wrong {
+			fmt.Fprintf(a.out, "  %s\n", w)
+		}
+	}
+	if err == nil && r.Status != fixtures.Pass {
+		err = exitError(exitFailed)
+	}
+	return err
+}
+
+func newLabFaults(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "faults [MODE]", Short: "List the faults that labs can be broken with", Args: cobra.MaximumNArgs(1),
+		Example:           "  nscope lab faults\n  nscope lab faults overlay\n  nscope lab faults -o json",
+		ValidArgsFunction: completeFirst(completeMode),
+		RunE: func(_ *cobra.Command, args []string) error {
+			rows := []faults.Fault{}
+			if len(args) > 0 {
+				if _, err := mode(args[0]); err != nil {
+					return err
+				}
+			}
+			for _, f := range faults.All() {
+				if len(args) > 0 {
+					if _, ok := f.For(args[0]); !ok {
+						continue
+					}
+				}
+				rows = append(rows, f)
+			}
+			if ok, err := a.print(rows); ok {
+				return err
+			}
+			t := render.Table{Columns: []render.Column{{Name: "FAULT"}, {Name: "MODES", Rank: 1, Below: true}, {Name: "SYMPTOM", Rank: 2, Below: true}}}
+			for _, f := range rows {
+				if a.output == "name" {
+					fmt.Fprintln(a.out, f.ID)
+					continue
+				}
+				t.Rows = append(t.Rows, []string{f.ID, strings.Join(f.Modes(), ", "), f.Symptom})
+			}
+			if a.output == "name" {
+				return nil
+			}
+			return a.table(t, false)
+		},
+	}
+	a.outputFlag(c, "table", "json", "yaml", "name")
+	return c
+}
