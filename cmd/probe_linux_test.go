@@ -116,7 +116,7 @@ func TestProbeCommand(t *testing.T) {
 		{"listen B --tcp --for 100ms", 0, `listen`},
 		{"all A WEB", 0, `^ok: all`},
 		{"all A 10.62.0.2:1", 1, `^FAILED: all .*refused`},
-		{"tcp A netns:1:80", 2, `nothing is known as "netns:1"`},
+		{"tcp A netns:nosuch:80", 2, `nothing is known as "netns:nosuch"`},
 		{"tcp nosuch 10.62.0.2:80", 2, `nothing is known as "nosuch"`},
 		{"ping path:/nosuch 10.62.0.2", 2, `/nosuch`},
 		{"ping pid:999999999 10.62.0.2", 2, `there is no process`},

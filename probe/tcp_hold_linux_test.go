@@ -29,7 +29,10 @@ func TestTCPHold(t *testing.T) {
 		io.Copy(io.Discard, c)
 	})
 	serve(t, b, "tcp4", "10.61.0.2:81", func(net.Conn) {})
-	serve(t, b, "tcp4", "10.61.0.2:82", func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })
+	serve(t, b, "tcp4", "10.61.0.2:82", func(c net.Conn) {
+		time.Sleep(50 * time.Millisecond) // a reset at once may be what connect itself says
+		c.(*net.TCPConn).SetLinger(0)
+	})
 	serve(t, b, "tcp4", "10.61.0.2:19", func(c net.Conn) {
 		for {
 			if _, err := c.Write(make([]byte, 1<<16)); err != nil {
