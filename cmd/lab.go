@@ -208,6 +208,13 @@ func labState(s *fixtures.State) string {
 		return "left over"
 	case !s.Ready:
 		return "being made"
+	}
+	for _, x := range s.Spaces {
+		if x.Holder.PID > 0 && !x.Holder.Alive() {
+			return x.Name + " has ended"
+		}
+	}
+	switch {
 	case len(s.Faults) > 0:
 		return "broken: " + strings.Join(s.Faults, ", ")
 	}
