@@ -14,6 +14,7 @@ import (
 
 // TestMain ends the shared labs.
 func TestMain(m *testing.M) {
+	nettest.OwnRun()
 	code := peer.Main(m)
 	removeBinary()
 	os.Exit(code)
