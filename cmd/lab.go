@@ -51,17 +51,18 @@ func newLabModes(a *app) *cobra.Command {
 			if ok, err := a.print(rows); ok {
 				return err
 			}
-			t := render.Table{Columns: []render.Column{{Name: "MODE"}, {Name: "NEEDS", Rank: 1}, {Name: "IN THE LAB", Rank: 2, Below: true}}}
 			for _, r := range rows {
 				if a.output == "name" {
 					fmt.Fprintln(a.out, r.Name)
+					continue
 				}
-				t.Rows = append(t.Rows, []string{r.Name, dash(strings.Join(r.Needs, ", ")), r.Summary})
+				needs := ""
+				if len(r.Needs) > 0 {
+					needs = " (needs " + strings.Join(r.Needs, ", ") + ")"
+				}
+				a.entry(r.Name, r.Summary+needs)
 			}
-			if a.output == "name" {
-				return nil
-			}
-			return a.table(t, false)
+			return nil
 		},
 	}
 	a.outputFlag(c, "table", "json", "yaml", "name")

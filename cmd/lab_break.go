@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nscope/nscope/fixtures"
 	"github.com/nscope/nscope/fixtures/faults"
-	"github.com/nscope/nscope/topo/render"
 )
 
 func newLabBreak(a *app) *cobra.Command {
@@ -150,20 +150,38 @@ func newLabFaults(a *app) *cobra.Command {
 			if ok, err := a.print(rows); ok {
 				return err
 			}
-			t := render.Table{Columns: []render.Column{{Name: "FAULT"}, {Name: "MODES", Rank: 1, Below: true}, {Name: "SYMPTOM", Rank: 2, Below: true}}}
 			for _, f := range rows {
 				if a.output == "name" {
 					fmt.Fprintln(a.out, f.ID)
 					continue
 				}
-				t.Rows = append(t.Rows, []string{f.ID, strings.Join(f.Modes(), ", "), f.Symptom})
+				a.entry(f.ID, f.Symptom+" ("+strings.Join(f.Modes(), ", ")+")")
 			}
-			if a.output == "name" {
-				return nil
-			}
-			return a.table(t, false)
+			return nil
 		},
 	}
 	a.outputFlag(c, "table", "json", "yaml", "name")
 	return c
+}
+
+// entry prints a name and below it, in lines that fit the screen, what is said of it.
+func (a *app) entry(name, text string) {
+	const indent = 4
+	fmt.Fprintln(a.out, name)
+	width, at := a.renderOptions().Width, 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0 || width > 0 && at+1+n > width:
+			if i > 0 {
+				fmt.Fprintln(a.out)
+			}
+			fmt.Fprint(a.out, strings.Repeat(" ", indent), word)
+			at = indent + n
+		default:
+			fmt.Fprint(a.out, " ", word)
+			at += 1 + n
+		}
+	}
+	fmt.Fprintln(a.out)
 }

@@ -94,8 +94,12 @@ func parts(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	faults, err := faultTable(root)
+	if err != nil {
+		return nil, err
+	}
 	modules, err := moduleTable(root)
-	return map[string]string{"snapshot": snapshot, "graph": graph, "modules": modules}, err
+	return map[string]string{"snapshot": snapshot, "graph": graph, "modules": modules, "faults": faults}, err
 }
 
 // markdown lists the pages, README.md among them.
