@@ -16,7 +16,7 @@ help: ## list these targets
 build: ## one static binary, bin/nscope
 	$(BUILD) -o bin/nscope ./cmd/nscope
 
-demo: build ## see what it does: a small lab of its own, shown and taken away (root, no engine)
+demo: build ## see what it does: an overlay of two hosts, shown, broken and taken away (root, no engine)
 	@$(GO) run ./fixtures/demo bin/nscope
 
 test: test-deps ## install what the tests need, run everything, as root and as nobody
