@@ -142,6 +142,7 @@ var missing = map[string][]string{
 	"ipvlan":            {"sh", "-c", "ip link add p type veth peer name q && ip link add link p name i type ipvlan; r=$?; ip link del p; exit $r"},
 	"8021q":             {"sh", "-c", "ip link add p type veth peer name q && ip link add link p name i type vlan id 5; r=$?; ip link del p; exit $r"},
 	"ip_vs":             {"test", "-e", "/proc/net/ip_vs"},
+	"br_netfilter":      {"test", "-e", "/proc/sys/net/bridge"},
 	"esp4":              {"ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x1", "mode", "transport", "aead", "rfc4106(gcm(aes))", "0x4434663336353233343536373839", "64"},
 	"rfc4106(gcm(aes))": {"ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x1", "mode", "transport", "aead", "rfc4106(gcm(aes))", "0x4434663336353233343536373839", "64"},
 }
