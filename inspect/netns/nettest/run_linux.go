@@ -22,7 +22,8 @@ func OwnRun() {
 	if err == nil {
 		var self string
 		if self, err = os.Executable(); err == nil {
-			const script = `mount -t tmpfs -o mode=755 nscope-test /run && exec "$0" "$@"`
+			const script = `umount -l -R /run 2>/dev/null || umount -l -R /run/netns 2>/dev/null
+mount -t tmpfs -o mode=755 nscope-test /run && exec "$0" "$@"`
 			args := append([]string{"unshare", "-m", "--propagation", "private", "sh", "-c", script, self}, os.Args[1:]...)
 			err = syscall.Exec(unshare, args, append(os.Environ(), ownRun+"=1"))
 		}
