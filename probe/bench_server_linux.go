@@ -163,7 +163,15 @@ func (s *benchServer) control(ctx context.Context, conn net.Conn, m benchMsg, fa
 		o := s.o
 		o.Src, o.SrcPort = local.Addr().Unmap().WithZone(""), local.Port()
 		var err error
-		if udp, err = s.at.openUDP(o, o.Src); err != nil {
+		udp, err = s.at.openUDP(o, o.Src)
+		for until := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); {
+			// The bench before this one has ended for who asked, but may not have closed its socket yet.
+			if sleep(ctx, 10*time.Millisecond) != nil {
+				break
+			}
+			udp, err = s.at.openUDP(o, o.Src)
+		}
+		if err != nil {
 			fail("UDP: %v", err)
 			return
 		}
