@@ -31,6 +31,16 @@ func (a *all) judge(ctx context.Context) *Result {
 	if why := a.differ(); why != "" {
 		return r.end(TooBig, why)
 	}
+	tried := false
+	for _, s := range r.Steps {
+		if !s.OK { // all that is left of those: not allowed
+			r.NotCertain = s.Kind + " was not tried: " + s.Summary
+		}
+		tried = tried || s.OK && s.Kind != "way"
+	}
+	if !tried {
+		return r.end(Denied, "nothing could be tried")
+	}
 	return r.end(OK, a.good())
 }
 
