@@ -3,8 +3,8 @@ package rtnl
 import (
 	"encoding/hex"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // seconds makes seconds of USER_HZ ticks, of which Linux has 100 on every architecture that people run.

@@ -3,7 +3,7 @@ package rtnl
 import (
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 const (

@@ -1,8 +1,8 @@
 package rtnl
 
 import (
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // decodeKind decodes IFLA_INFO_DATA by the link's kind. A kind that is not known keeps its name and nothing else.

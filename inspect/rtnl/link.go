@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // Attributes of RTM_NEWLINK (if_link.h).

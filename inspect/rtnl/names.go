@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // bit names one bit of a set of flags.

@@ -3,8 +3,8 @@ package rtnl
 import (
 	"strings"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // Attributes of RTM_NEWNEIGH (neighbour.h).

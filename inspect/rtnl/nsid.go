@@ -1,6 +1,6 @@
 package rtnl
 
-import "github.com/nscope/nscope/inspect/internal/nlwire"
+import "github.com/nscope/nscope/internal/nlwire"
 
 // Attributes of RTM_NEWNSID (net_namespace.h).
 const (

@@ -3,8 +3,8 @@ package rtnl
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // NSIDOf asks which id the Conn's namespace has for the one that fd is open on (an nsfs file); [ErrNoNSID] where it has

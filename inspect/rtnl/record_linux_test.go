@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // TestRecord writes testdata/*.hex anew, where it is told to: NSCOPE_RECORD=1 go test -run TestRecord, then -update.

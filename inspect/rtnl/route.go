@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // Attributes of RTM_NEWROUTE (rtnetlink.h).

@@ -3,8 +3,8 @@ package rtnl
 import (
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 const ruleHdrLen = 12 // struct fib_rule_hdr (fib_rules.h)

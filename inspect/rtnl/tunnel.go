@@ -3,8 +3,8 @@ package rtnl
 import (
 	"net/netip"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 var vxlanDF = [...]string{"unset", "set", "inherit"}

@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // Sizes and offsets of xfrm.h. Addresses are 16 bytes of which IPv4 uses the first four; ports and SPIs stand in network

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // message builds struct inet_diag_msg of a listener on [::1]:8080 with a receive queue of 3.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nscope/nscope/inspect/internal/nlwire"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // asked remembers which modules may be asked. One that is there stays: nobody unloads it for nothing.

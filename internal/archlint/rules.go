@@ -18,27 +18,31 @@ const module = "github.com/nscope/nscope/"
 // direction is design.md §2: what each package may import of this module. The longest prefix that fits a package counts;
 // an entry covers its subpackages, and a package may always import its own.
 var direction = map[string][]string{
-	"cmd":              {""}, // everything
-	"tui":              {"fixtures", "capture", "topo", "inspect"},
-	"fixtures":         {"probe", "inspect/netns", "inspect/snapshot"},
-	"fixtures/peer":    {},
-	"fixtures/netlab":  {"inspect/netns", "inspect/snapshot"},
-	"capture":          {"topo", "inspect/netns", "inspect/snapshot"},
-	"probe":            {"inspect/netns", "inspect/rtnl", "inspect/snapshot"}, // rtnl: which way a packet would leave FROM
-	"inspect":          {"inspect"},
-	"inspect/snapshot": {},
-	"inspect/netns":    {"inspect/snapshot"},
-	"inspect/rtnl":     {"inspect/snapshot", "inspect/internal"},
-	"inspect/sockdiag": {"inspect/snapshot", "inspect/internal"},
-	"inspect/procnet":  {"inspect/snapshot", "inspect/internal"},
-	"inspect/engine":   {"inspect/snapshot", "inspect/netns"},
-	"inspect/internal": {},
-	"topo":             {"inspect/snapshot"},
-	"internal":         {},
-	"internal/mkdocs":  {"cmd"},
-	"internal/e2e":     {""}, // tests of everything together
-	"internal/bench":   {""},
-	"internal/vmtest":  {""}, // the same in a virtual machine
+	"cmd":               {""}, // everything
+	"tui":               {"fixtures", "capture", "topo", "inspect"},
+	"fixtures":          {"probe", "inspect/netns", "inspect/snapshot", "internal/nlwire"},
+	"fixtures/peer":     {},
+	"fixtures/netlab":   {"inspect/netns", "inspect/snapshot"},
+	"capture":           {"topo", "inspect/netns", "inspect/snapshot"},
+	"probe":             {"inspect/netns", "inspect/rtnl", "inspect/snapshot"}, // rtnl: which way a packet would leave FROM
+	"inspect":           {"inspect", "internal/nlwire"},
+	"inspect/snapshot":  {},
+	"inspect/netns":     {"inspect/snapshot"},
+	"inspect/rtnl":      {"inspect/snapshot", "internal/nlwire"},
+	"inspect/sockdiag":  {"inspect/snapshot", "internal/nlwire"},
+	"inspect/procnet":   {"inspect/snapshot"},
+	"inspect/netfilter": {"inspect/snapshot", "internal/nlwire"},
+	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire"},
+	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire"},
+	"inspect/tc":        {"inspect/snapshot", "internal/nlwire"},
+	"inspect/engine":    {"inspect/snapshot", "inspect/netns"},
+	"topo":              {"inspect/snapshot"},
+	"internal":          {},
+	"internal/nlwire":   {}, // the netlink transport of readers and of labs
+	"internal/mkdocs":   {"cmd"},
+	"internal/e2e":      {""}, // tests of everything together
+	"internal/bench":    {""},
+	"internal/vmtest":   {""}, // the same in a virtual machine
 }
 
 // owners says which package alone may import a library: by the library's path, prefixes of packages.

@@ -1,4 +1,4 @@
-// Package nlwire is the netlink transport under the readers of inspect: it builds requests, walks attributes and, on
+// Package nlwire is the netlink transport under the readers of inspect and the writers of fixtures: it builds requests, walks attributes and, on
 // Linux, asks the kernel.
 //
 //	s, err := nlwire.Open(unix.NETLINK_ROUTE) // inside the namespace: a socket keeps its namespace
