@@ -22,6 +22,10 @@ type Namespace struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Xfrm      Xfrm              `json:"xfrm"`
 	Qdiscs    []Qdisc           `json:"qdiscs"`
+	// Netfilter are the firewall rules: nftables and legacy iptables.
+	Netfilter Netfilter `json:"netfilter"`
+	// IPVS is the load balancer's table; absent where the kernel has none, or none was ever used in this namespace.
+	IPVS *IPVS `json:"ipvs,omitempty"`
 	// Counters are those of /proc/net/{snmp,snmp6,netstat,stat/nf_conntrack} by "Tcp.RetransSegs",
 	// "TcpExt.ListenDrops", "Ip6.InDiscards", "conntrack.drop". Zeros are left out.
 	Counters map[string]uint64 `json:"counters"`

@@ -159,6 +159,8 @@ func (n *Namespace) normalize() {
 	fillMap(&n.Sysctls)
 	fillMap(&n.Counters)
 	n.Xfrm.normalize()
+	n.Netfilter.normalize()
+	n.IPVS.normalize()
 	fill(&n.Qdiscs)
 	slices.SortFunc(n.Qdiscs, func(a, b Qdisc) int {
 		return cmp.Or(cmp.Compare(a.Ifindex, b.Ifindex), strings.Compare(a.Parent, b.Parent), strings.Compare(a.Handle, b.Handle))
