@@ -154,8 +154,8 @@ type NfMatch struct {
 //	          "physdev is-out", "physdev is-bridged", "policy …", "owner …", "string …", "u32", "bpf", "recent …", "hashlimit",
 //	          "connlimit", "ipvs", "ipvs vaddr", "ipset", "time …", "rpfilter" …; "comment" is always true
 type NfOperand struct {
-	Kind string `json:"kind"`
-	Key  string `json:"key,omitempty"`
+	Kind string `json:"kind"`          // see above
+	Key  string `json:"key,omitempty"` // what of it, see above
 	Dir  string `json:"dir,omitempty"` // original, reply
 	// Base, Offset and Len are a payload's: link, network, transport, inner; bits.
 	Base   string `json:"base,omitempty"`
@@ -190,7 +190,7 @@ type NfValue struct {
 	Text string `json:"text,omitempty" redact:"text"`
 	MAC  string `json:"mac,omitempty" redact:"mac"`
 	// Hex are raw bytes in network byte order, for what has no type.
-	Hex string `json:"hex,omitempty"`
+	Hex string `json:"hex,omitempty" redact:"hex"`
 	// Parts are those of a concatenation.
 	Parts []NfValue `json:"parts,omitempty"`
 }
@@ -207,10 +207,11 @@ type NfAddrs struct {
 	To   netip.Addr `json:"to"`
 }
 
-// NfMasked is an address that is compared under a mask.
+// NfMasked is an address that is compared under a mask that is no prefix.
 type NfMasked struct {
 	Addr netip.Addr `json:"addr"`
-	Mask netip.Addr `json:"mask"`
+	// Mask is hexadecimal, as many bytes as the address has. (It is no address: redaction leaves it.)
+	Mask string `json:"mask"`
 }
 
 // NfVerdict is what becomes of the packet.
@@ -323,7 +324,7 @@ type NfUnknown struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	// Data are its bytes, hexadecimal: the attributes of NFTA_EXPR_DATA, or the structure after the xtables header.
-	Data string `json:"data,omitempty" redact:"text"`
+	Data string `json:"data,omitempty" redact:"hex"`
 }
 
 // NfSet is a set or map.

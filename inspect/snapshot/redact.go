@@ -43,6 +43,7 @@ func (s *Snapshot) Redact(key string) {
 //	mac   replaced as a MAC
 //	text  what it contains of learnt names and of addresses is replaced
 //	path  as text, and its last element too unless it is one that Docker or CNI makes
+//	hex   replaced by as many other hexadecimal digits: raw bytes, which may be an address
 //	value a map whose values are replaced unless they are plain numbers, booleans or names of links
 //
 // A string without a tag is a word of the kernel or of the engine's protocol, or a random id. Addresses (netip) are
@@ -161,6 +162,8 @@ func (r *redactor) replace(v reflect.Value, tag string) {
 		v.SetString(r.text(v.String()))
 	case "path":
 		v.SetString(r.path(v.String()))
+	case "hex":
+		v.SetString(r.hex(v.String()))
 	case "value":
 		if !plainValue.MatchString(v.String()) {
 			v.SetString(r.value(v.String()))
@@ -170,6 +173,14 @@ func (r *redactor) replace(v reflect.Value, tag string) {
 
 // plainValue is a label's or option's value that names nothing: a number, a list of them, a boolean, a name of a link that an engine makes.
 var plainValue = regexp.MustCompile(`^(|true|false|[0-9][0-9,.]{0,8}|docker0|docker_gwbridge|podman[0-9]*|br-[0-9a-f]{12}|[0-9a-z]{25}|[0-9a-f]{64})$`)
+
+func (r *redactor) hex(s string) string {
+	var b strings.Builder
+	for i := 0; b.Len() < len(s); i++ {
+		b.WriteString(hex.EncodeToString(r.mac("hex", append([]byte(s), byte(i), byte(i>>8)))))
+	}
+	return b.String()[:len(s)]
+}
 
 func (r *redactor) value(s string) string {
 	if n, ok := r.names[s]; ok {

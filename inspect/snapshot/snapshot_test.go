@@ -242,7 +242,9 @@ func TestRedactAddrs(t *testing.T) {
 func TestEveryStringIsJudged(t *testing.T) {
 	// Words of the kernel or of an engine's protocol, names of links, random ids, and versions: nothing to hide.
 	harmless := "ID Kind Type State Family Protocol Scope Flag Mode Name Tool BootID Kernel Arch OS Version APIVersion Root Source NodeID Role Engine Label Pref Encap IIF OIF Action Handle Parent Dir " +
-		"AEAD Auth Crypt Proto Qdisc MasterKind ParentDev ParentBus XDP BridgeID RootID VlanProtocol DF SandboxID Service Task SandboxID UID Network Interface Driver Bridge EndpointMode Desired Workload Backend Reader AltNames Flags Sysctls Options Networks"
+		"AEAD Auth Crypt Proto Qdisc MasterKind ParentDev ParentBus XDP BridgeID RootID VlanProtocol DF SandboxID Service Task SandboxID UID Network Interface Driver Bridge EndpointMode Desired Workload Backend Reader AltNames Flags Sysctls Options Networks " +
+		// Rules: words of nftables and iptables, and names of chains, sets and links, by which rules hang together.
+		"Hook Policy Devices Key Base Mask Xor Map Op Set Chain Keep Unit Per With Level Unknown KeyTypes DataType Object Scheduler PEName Method"
 	ok := map[string]bool{}
 	for _, f := range strings.Fields(harmless) {
 		ok[f] = true
