@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -79,7 +80,8 @@ func newLabRepair(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "repair LAB", Short: "Repair a broken lab, and prove that it is healthy",
 		Long: `Do what repairs the fault that a lab was broken with, and prove that all works
-again. The exit code is 1 when it does not.`,
+again. A lab whose breaking or repairing was killed half-way is taken down and made
+anew. The exit code is 1 when not all works.`,
 		Example:           "  nscope lab repair bridge",
 		ValidArgsFunction: completeFirst(completeLab), Args: oneArg("LAB"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -129,7 +131,11 @@ func (a *app) tellFault(r *fixtures.FaultReport, headline string, after func()) 
 
 func newLabFaults(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use: "faults [MODE]", Short: "List the faults that labs can be broken with", Args: cobra.MaximumNArgs(1),
+		Use: "faults [MODE]", Short: "List the faults, and what can be broken with each", Args: cobra.MaximumNArgs(1),
+		Long: `List what breaks container networking, with the modes of labs that can be broken so
+and the kernel features that it takes beside those of the mode; or why no lab can:
+some faults are of a whole machine or of a real engine. With MODE, those that a lab
+of it can be broken with.`,
 		Example:           "  nscope lab faults\n  nscope lab faults overlay\n  nscope lab faults -o json",
 		ValidArgsFunction: completeFirst(completeMode),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -155,13 +161,34 @@ func newLabFaults(a *app) *cobra.Command {
 					fmt.Fprintln(a.out, f.ID)
 					continue
 				}
-				a.entry(f.ID, f.Symptom+" ("+strings.Join(f.Modes(), ", ")+")")
+				a.entry(f.ID, f.Symptom+" ("+carriers(f)+")")
 			}
 			return nil
 		},
 	}
 	a.outputFlag(c, "table", "json", "yaml", "name")
 	return c
+}
+
+// carriers says in words what can be broken so.
+func carriers(f faults.Fault) string {
+	switch f.By {
+	case faults.ByMachine:
+		return "a whole machine: " + f.Why
+	case faults.ByEngine:
+		return "a real engine: " + f.Why
+	case faults.ByNothing:
+		return "no lab: " + f.Why
+	}
+	var out []string
+	for _, l := range f.Labs {
+		text := strings.Join(l.Modes, ", ")
+		if needs := slices.Concat(f.Needs, l.Needs); len(needs) > 0 {
+			text += ", needs " + strings.Join(needs, ", ")
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
 }
 
 // entry prints a name and below it, in lines that fit the screen, what is said of it.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,8 +14,9 @@ func faultTable(root string) (string, error) {
 		return "", err
 	}
 	var faults []struct {
-		ID, Symptom, Cause, Fix string
-		Labs                    []struct{ Modes []string }
+		ID, Symptom, Cause, Fix, By, Why string
+		Needs                            []string
+		Labs                             []struct{ Modes, Needs []string }
 	}
 	if err := json.Unmarshal([]byte(out), &faults); err != nil {
 		return "", fmt.Errorf("%w: %s", err, errText)
@@ -23,11 +25,18 @@ func faultTable(root string) (string, error) {
 	b.WriteString("| fault | in | symptom | cause | what helps |\n|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", "\\|", "<", "\\<", "*", "\\*")
 	for _, f := range faults {
-		var modes []string
+		var in []string
 		for _, l := range f.Labs {
-			modes = append(modes, l.Modes...)
+			text := strings.Join(l.Modes, ", ")
+			if needs := slices.Concat(f.Needs, l.Needs); len(needs) > 0 {
+				text += " (needs " + strings.Join(needs, ", ") + ")"
+			}
+			in = append(in, text)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", f.ID, strings.Join(modes, ", "), cell.Replace(f.Symptom), cell.Replace(f.Cause), cell.Replace(f.Fix))
+		if f.By != "lab" {
+			in = []string{map[string]string{"machine": "a whole machine: ", "engine": "a real engine: ", "no": "no lab: "}[f.By] + f.Why}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", f.ID, cell.Replace(strings.Join(in, ", ")), cell.Replace(f.Symptom), cell.Replace(f.Cause), cell.Replace(f.Fix))
 	}
 	return b.String(), nil
 }
