@@ -1,0 +1,96 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// sum is the one's complement sum of b over 16-bit words in network byte order, folded (RFC 1071): 0xffff over what includes its
+// own right checksum.
+func sum(b []byte, start uint64) uint16 {
+	s, carry := start, uint64(0)
+	for len(b) >= 8 {
+		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
+		b = b[8:]
+	}
+	var last [8]byte
+	copy(last[:], b)
+	s, carry = bits.Add64(s, binary.BigEndian.Uint64(last[:]), carry)
+	s, carry = bits.Add64(s, 0, carry)
+	s += carry
+	s = s>>32 + s&0xffffffff
+	s = s>>32 + s&0xffffffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	return uint16(s>>16 + s&0xffff)
+}
+
+// pseudo is the sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1).
+func pseudo(p *Packet, h *Head, length int) uint64 {
+	from, n := 12, 8
+	if h.Version == 6 {
+		from, n = 8, 32
+	}
+	return uint64(sum(p.Data[h.Net+from:h.Net+from+n], uint64(length)+uint64(h.Proto)))
+}
+
+// verify checks the transport's checksum, where the whole packet is there. One that is only the pseudo header's sum is still
+// to be completed by the device (CHECKSUM_PARTIAL): a packet that is sent on this host.
+func (d *Decoder) verify(p *Packet, h *Head) {
+	if h.L4 < 0 || h.End > len(p.Data) || h.Status&(Malformed|Truncated|Fragment|MoreFrags) != 0 || h.Version == 0 {
+		return
+	}
+	b := p.Data[h.L4:h.End]
+	at := 0
+	switch h.Proto {
+	case TCP:
+		at = 16
+	case UDP:
+		at = 6
+		if len(b) < 8 || b[6] == 0 && b[7] == 0 {
+			return // none: allowed over IPv4, and in tunnels
+		}
+	case ICMPv6:
+		at = 2
+	case ICMP:
+		if sum(b, 0) != 0xffff {
+			h.Status |= BadL4Sum
+		}
+		return
+	default:
+		return
+	}
+	if h.Version == 6 && h.routed(p) {
+		return // the pseudo header has the final destination
+	}
+	ps := pseudo(p, h, len(b))
+	if sum(b, ps) == 0xffff {
+		return
+	}
+	if field := binary.BigEndian.Uint16(b[at:]); field == sum(nil, ps) {
+		h.Status |= Offloaded
+		return
+	}
+	h.Status |= BadL4Sum
+}
+
+// routed tells whether there is an IPv6 routing header with segments left.
+func (h *Head) routed(p *Packet) bool {
+	next, off := p.Data[h.Net+6], h.Net+40
+	for off < h.L4 && off+8 <= len(p.Data) {
+		switch next {
+		case Routing:
+			if p.Data[off+3] != 0 {
+				return true
+			}
+			next, off = p.Data[off], off+int(p.Data[off+1])*8+8
+		case FragHdr:
+			next, off = p.Data[off], off+8
+		case AH:
+			next, off = p.Data[off], off+(int(p.Data[off+1])+2)*4
+		default:
+			next, off = p.Data[off], off+int(p.Data[off+1])*8+8
+		}
+	}
+	return false
+}
