@@ -1,0 +1,151 @@
+package ruleset
+
+import (
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+)
+
+// rawFields are the places of fields that rules compare without naming them: base, offset and length in bits.
+var rawFields = map[[2]int]map[string]string{
+	{0, 16}: {"transport": "th sport"}, {16, 16}: {"transport": "th dport"},
+}
+
+func payload(o *snapshot.NfOperand) load {
+	key := o.Key
+	if key == "" {
+		key = rawFields[[2]int{o.Offset, o.Len}][o.Base]
+	}
+	proto, field, _ := strings.Cut(key, " ")
+	switch proto {
+	case "ip", "ip6":
+		return network(proto, field)
+	case "tcp", "udp", "udplite", "sctp", "dccp", "th", "icmp", "icmpv6", "ah", "esp", "comp", "igmp", "gre":
+		return transport(proto, field)
+	case "ether":
+		return ether(field)
+	case "arp", "vlan":
+		return func(m *machine) val {
+			if proto == "arp" && m.p.Family != "arp" {
+				return none
+			}
+			return opened
+		}
+	}
+	return always(opened)
+}
+
+func network(family, field string) load {
+	var get func(p *Packet) val
+	switch field {
+	case "saddr":
+		get = func(p *Packet) val { return said(p, FSrc, address(p.Src)) }
+	case "daddr":
+		get = func(p *Packet) val { return said(p, FDst, address(p.Dst)) }
+	case "protocol", "nexthdr":
+		get = func(p *Packet) val { return said(p, FProto, num(uint64(p.Proto), 8)) }
+	case "version":
+		n := uint64(4)
+		if family == "ip6" {
+			n = 6
+		}
+		get = func(*Packet) val { return num(n, 4) }
+	case "length":
+		get = func(p *Packet) val {
+			n := uint64(p.Length)
+			if family == "ip6" {
+				n -= 40 // of the payload
+			}
+			return said(p, FLength, num(n, 16))
+		}
+	case "ttl", "hoplimit":
+		get = func(p *Packet) val { return said(p, FTTL, num(uint64(p.TTL), 8)) }
+	case "tos":
+		get = func(p *Packet) val { return said(p, FTOS, num(uint64(p.TOS), 8)) }
+	case "dscp":
+		get = func(p *Packet) val { return said(p, FTOS, num(uint64(p.TOS>>2), 6)) }
+	case "ecn":
+		get = func(p *Packet) val { return said(p, FTOS, num(uint64(p.TOS&3), 2)) }
+	case "frag-off":
+		get = func(p *Packet) val { // "do not fragment" and "more fragments" are not described
+			return said(p, FFrag, val{kind: kNum, n: uint64(p.Frag), open: 0xe000, bits: 16})
+		}
+	default:
+		get = func(*Packet) val { return opened }
+	}
+	return func(m *machine) val {
+		if m.p.Family != family {
+			return none
+		}
+		return get(&m.p)
+	}
+}
+
+var protocols = map[string]uint8{
+	"tcp": TCP, "udp": UDP, "udplite": UDPLite, "sctp": SCTP, "dccp": DCCP, "icmp": ICMP, "icmpv6": ICMPv6,
+	"ah": 51, "esp": 50, "comp": 108, "igmp": 2, "gre": 47,
+}
+
+func transport(proto, field string) load {
+	want, any := protocols[proto], proto == "th"
+	var need Fields
+	get := func(*Packet) val { return opened }
+	switch field {
+	case "sport":
+		need, get = FSport, func(p *Packet) val { return num(uint64(p.Sport), 16) }
+	case "dport":
+		need, get = FDport, func(p *Packet) val { return num(uint64(p.Dport), 16) }
+	case "flags":
+		need, get = FTCPFlags, func(p *Packet) val { return num(uint64(p.TCPFlags), 8) }
+	case "type":
+		need, get = FICMP, func(p *Packet) val { return num(uint64(p.ICMPType), 8) }
+	case "code":
+		need, get = FICMP, func(p *Packet) val { return num(uint64(p.ICMPCode), 8) }
+	}
+	return func(m *machine) val {
+		p := &m.p
+		switch {
+		case p.Family == "arp":
+			return none
+		case !p.Says(FProto):
+			return opened
+		case !any && p.Proto != want || any && !HasPorts(p.Proto):
+			if any && p.Proto != ICMP && p.Proto != ICMPv6 {
+				return opened
+			}
+			if any {
+				return opened // a transport header without ports is compared by its first bytes
+			}
+			return none
+		case p.Says(FFrag) && p.Frag != 0:
+			return none // only the first fragment has the header
+		case !p.Says(need):
+			return opened
+		}
+		return get(p)
+	}
+}
+
+func ether(field string) load {
+	mac := func(get func(*Packet) string) load {
+		return func(m *machine) val {
+			if !m.p.Says(FMAC) {
+				return opened
+			}
+			b, ok := macBytes(get(&m.p))
+			if !ok {
+				return none
+			}
+			return raw(b)
+		}
+	}
+	switch field {
+	case "saddr":
+		return mac(func(p *Packet) string { return p.SrcMAC })
+	case "daddr":
+		return mac(func(p *Packet) string { return p.DstMAC })
+	case "type":
+		return func(m *machine) val { return num(etherType(m.p.Family), 16) }
+	}
+	return always(opened)
+}

@@ -1,0 +1,78 @@
+package ruleset
+
+import (
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+)
+
+// xtest answers what only an xtables module tests, as far as a description of a packet can say it.
+func xtest(o *snapshot.NfOperand) load {
+	switch {
+	case o.Key == "comment":
+		return always(boolean(true))
+	case strings.HasPrefix(o.Key, "physdev "):
+		return physdev(strings.TrimPrefix(o.Key, "physdev "))
+	case o.Key == "ipvs":
+		return func(m *machine) val { return said(&m.p, FIPVS, boolean(false)) }
+	case o.Key == "policy none":
+		return func(m *machine) val { return said(&m.p, FXfrm, boolean(true)) }
+	case o.Key == "policy ipsec":
+		return func(m *machine) val { return said(&m.p, FXfrm, boolean(false)) }
+	case strings.HasPrefix(o.Key, "rpfilter"):
+		return rpfilter(o.Opts)
+	}
+	return always(opened)
+}
+
+// physdev is xt_physdev.c: the bridge ports, where br_netfilter has called the hook.
+func physdev(what string) load {
+	return func(m *machine) val {
+		p := &m.p
+		if !p.Says(FPhys) {
+			return opened
+		}
+		switch what {
+		case "in":
+			return text(p.PhysIn)
+		case "out":
+			return text(p.PhysOut)
+		case "is-in":
+			return boolean(p.PhysIn != "")
+		case "is-out":
+			return boolean(p.PhysOut != "")
+		case "is-bridged":
+			return boolean(p.PhysIn != "" && p.PhysOut != "")
+		}
+		return opened
+	}
+}
+
+// rpfilter is xt_rpfilter.c: whether a packet to the source would leave by the interface that this one came through.
+func rpfilter(opts map[string]string) load {
+	_, loose := opts["loose"]
+	_, mark := opts["validmark"]
+	_, local := opts["accept-local"]
+	return func(m *machine) val {
+		p := &m.p
+		if !p.Says(FSrc | FIn | FMark) {
+			return opened
+		}
+		if p.In.Name == "lo" {
+			return boolean(true)
+		}
+		q := RouteQuery{Dst: p.Src}
+		if !loose {
+			q.Out = p.In.Name
+		}
+		if mark {
+			q.Mark = p.Mark
+		}
+		r, ok := m.env.Route(q)
+		if !ok {
+			return opened
+		}
+		good := r.Type == "unicast" || r.Type == "local" && local
+		return boolean(good && (loose || r.Out.Name == p.In.Name))
+	}
+}
