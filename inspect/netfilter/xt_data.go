@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -44,7 +45,7 @@ func masked(addr, mask netip.Addr) snapshot.NfValue {
 	if n, ok := prefixLen(mask); ok {
 		return snapshot.NfValue{Prefix: netip.PrefixFrom(addr, n)}
 	}
-	return snapshot.NfValue{Masked: &snapshot.NfMasked{Addr: addr, Mask: mask}}
+	return snapshot.NfValue{Masked: &snapshot.NfMasked{Addr: addr, Mask: hex.EncodeToString(mask.AsSlice())}}
 }
 
 // prefixLen is how many leading bits of a mask are set, if no other is.
