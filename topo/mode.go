@@ -80,7 +80,7 @@ func driverMode(n *netw) string {
 	d := n.best()
 	switch d.Driver {
 	case "bridge":
-		if n.key.kind != "docker" && n.key.kind != "podman" {
+		if n.key.kind != "docker" && n.key.kind != "podman" && n.key.kind != kindLab {
 			return "cni"
 		}
 		if d.Name == "bridge" && n.key.kind == "docker" || d.Name == "podman" && n.key.kind == "podman" || d.Options["com.docker.network.bridge.default_bridge"] == "true" {

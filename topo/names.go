@@ -63,6 +63,9 @@ func (g *Graph) makeNames() *names {
 			case len(g.In(n.ID, EdgeRunsIn)) == 0 && n.Name != shortOf(n):
 				add(x.exact, n.Name, n)
 			}
+			for _, a := range g.netnsNames(n) {
+				add(x.alias, a, n)
+			}
 		case KindContainer:
 			add(x.exact, n.Name, n)
 			for _, a := range g.aliases(n) {
@@ -85,7 +88,20 @@ func (g *Graph) makeNames() *names {
 // shortOf is the part of a netns node's id that names it within its kernel: the inode, or "via-<inode>-<nsid>".
 func shortOf(n *Node) string { return n.ID[strings.LastIndexByte(n.ID, ':')+1:] }
 
-// aliases are shorter names of a container.
+// netnsNames are the names that `ip netns` has for a namespace that no container stands for, beside its own: those in /run/netns.
+func (g *Graph) netnsNames(n *Node) (out []string) {
+	if n.Attrs.Role == RoleHost || len(g.In(n.ID, EdgeRunsIn)) > 0 && n.Attrs.Role != RoleNode {
+		return nil
+	}
+	for _, p := range n.Attrs.Paths {
+		if base, ok := strings.CutPrefix(cleanRun(p), "/run/netns/"); ok && base != n.Name && !podFile(base) {
+			out = append(out, base)
+		}
+	}
+	return out
+}
+
+// aliases are shorter names of a container, and an id that is no random number but a name that a user gave.
 func (g *Graph) aliases(n *Node) (out []string) {
 	if a, ok := g.taskName(n); ok {
 		out = append(out, a)
@@ -95,6 +111,9 @@ func (g *Graph) aliases(n *Node) (out []string) {
 	}
 	if raw := g.Workload(n); raw != nil && raw.Pod != nil && raw.Pod.Sandbox {
 		out = append(out, n.Attrs.Pod, raw.Pod.Name)
+	}
+	if n.Attrs.Engine == kindLab {
+		out = append(out, n.Attrs.ContainerID)
 	}
 	return out
 }

@@ -208,7 +208,7 @@ func (b *builder) overlayPrefixes() []string {
 func (b *builder) networkByPrefix(sp *space, prefix string) *netw {
 	var found []*netw
 	for _, n := range b.nets {
-		if n.key.kind == "docker" && strings.HasPrefix(n.key.id, prefix) && spans(n.best()) {
+		if (n.key.kind == "docker" || n.key.kind == kindLab) && strings.HasPrefix(n.key.id, prefix) && spans(n.best()) {
 			found = append(found, n)
 		}
 	}

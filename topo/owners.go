@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,8 +40,12 @@ func (b *builder) owners() {
 		}
 		if len(places) != 1 {
 			clear(places)
+			// Where an engine has a file for it, names that others gave it say nothing.
+			files := slices.ContainsFunc(sp.ns.Holders, func(h snapshot.Holder) bool {
+				return h.Kind == snapshot.HolderMount && b.dockerFile(h.Path) && mounts[mountOf(sp.k, h)] != ""
+			})
 			for _, h := range sp.ns.Holders {
-				if h.Kind != snapshot.HolderMount {
+				if h.Kind != snapshot.HolderMount || files && !b.dockerFile(h.Path) {
 					continue
 				}
 				p := mounts[mountOf(sp.k, h)]

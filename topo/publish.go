@@ -91,7 +91,7 @@ func (b *builder) listener(e *engine, p snapshot.Port, programs []string) (*spac
 	}
 	for _, sp := range spaces {
 		for i := range sp.ns.Sockets {
-			if s := &sp.ns.Sockets[i]; offers(s, p) && slices.Contains(programs, s.Comm) {
+			if s := &sp.ns.Sockets[i]; offers(s, p) && (slices.Contains(programs, s.Comm) || e.e.Kind == kindLab && s.PID == e.e.PID && s.PID > 0) {
 				return sp, true
 			}
 		}

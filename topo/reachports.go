@@ -145,7 +145,7 @@ func (g *Graph) resolving(n *Node) map[string]bool {
 		}
 		switch b := net.best(); {
 		case b.Ingress || b.Name == "docker_gwbridge":
-		case w.kind() == "docker" && (b.Driver == "bridge" && b.Name != "bridge" || b.Driver == "overlay" || b.Driver == "macvlan" || b.Driver == "ipvlan"),
+		case (w.kind() == "docker" || w.kind() == kindLab) && (b.Driver == "bridge" && b.Name != "bridge" || b.Driver == "overlay" || b.Driver == "macvlan" || b.Driver == "ipvlan"),
 			w.kind() == "podman" && b.Name != "podman" && b.Driver == "bridge":
 			out[net.node] = true
 		}

@@ -236,6 +236,11 @@ func (g *Graph) Targets() []string {
 			if n.Attrs.Role == RoleContainer && len(g.In(n.ID, EdgeRunsIn)) > 0 {
 				continue // the container is the better name
 			}
+			for _, a := range g.netnsNames(n) {
+				if m := g.lookupExact(a, nil); len(m) == 1 && m[0] == n {
+					out = append(out, a)
+				}
+			}
 		case KindContainer:
 			for _, a := range g.aliases(n) {
 				if m := g.lookupExact(a, nil); len(m) == 1 && m[0] == n {

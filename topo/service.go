@@ -137,14 +137,14 @@ func (s *svc) addVIP(network string, a netip.Addr) {
 
 // addService makes the service's node. A task elsewhere is an attribute; one here an edge.
 func (b *builder) addService(s *svc) {
-	a := NodeAttrs{Engine: "docker", EngineID: s.best.Engine, ServiceID: s.id, EndpointMode: s.best.EndpointMode, Replicas: s.best.Replicas,
+	a := NodeAttrs{Engine: s.kind(), EngineID: s.best.Engine, ServiceID: s.id, EndpointMode: s.best.EndpointMode, Replicas: s.best.Replicas,
 		Image: s.best.Image, Mode: s.best.Mode, Source: s.best.Source, Ports: portStrings(s.best.Ports)}
 	for _, v := range s.vips {
 		a.VIPs = append(a.VIPs, v.addr.String())
 	}
 	a.VIPs = sortAddrs(a.VIPs)
 	for id := range s.networks() {
-		a.Networks = append(a.Networks, b.netName(s.src, id))
+		a.Networks = append(a.Networks, b.netName(s, id))
 	}
 	a.Networks = sortedSet(a.Networks)
 	for i := range s.best.Tasks {
@@ -185,8 +185,19 @@ func (s *svc) networks() map[string]bool {
 	return out
 }
 
-func (b *builder) netName(src *source, id string) string {
-	if n := b.findNet(src.k, nil, "docker", id); n != nil {
+// kindLab is the engine that is a host of a lab of nscope's own: laid out as Docker does.
+const kindLab = "nscope"
+
+// kind is the kind of the engines that told of the service.
+func (s *svc) kind() string {
+	if len(s.engines) > 0 {
+		return s.engines[0].e.Kind
+	}
+	return "docker"
+}
+
+func (b *builder) netName(s *svc, id string) string {
+	if n := b.findNet(s.src.k, nil, s.kind(), id); n != nil {
 		return n.name
 	}
 	return id
@@ -208,7 +219,7 @@ func (b *builder) balances(s *svc) {
 			if !strings.HasPrefix(v.network, sp.netID) {
 				continue // another swarm may have the same address
 			}
-			a := EdgeAttrs{Source: SourceEngine, Address: v.addr.String(), Network: b.netName(s.src, v.network)}
+			a := EdgeAttrs{Source: SourceEngine, Address: v.addr.String(), Network: b.netName(s, v.network)}
 			for _, l := range sp.links {
 				if slices.ContainsFunc(l.l.Addrs, func(a snapshot.Addr) bool { return a.Prefix.Addr() == v.addr && a.Prefix.IsSingleIP() }) {
 					a.Source = ""
@@ -237,7 +248,7 @@ func (b *builder) backends(s *svc) {
 			if !ep.Addr.IsValid() {
 				addr = ep.Addr6.Addr()
 			}
-			b.edge(EdgeBackend, s.node, w.node, EdgeAttrs{Source: SourceEngine, Address: addr.String(), Network: b.netName(s.src, ep.Network)})
+			b.edge(EdgeBackend, s.node, w.node, EdgeAttrs{Source: SourceEngine, Address: addr.String(), Network: b.netName(s, ep.Network)})
 			n++
 		}
 		if n == 0 {

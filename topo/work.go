@@ -48,7 +48,7 @@ func fullID(id string) bool {
 
 // One container is known to several engines: Docker's to the containerd below it, and each to its cgroup. The first of
 // these names it.
-var engineRank = map[string]int{"docker": 1, "podman": 2, "crio": 3, "containerd": 4, "cgroup": 6}
+var engineRank = map[string]int{"docker": 1, "podman": 2, "crio": 3, "containerd": 4, "nscope": 5, "cgroup": 6}
 var sourceRank = map[string]int{"api": 1, "state": 2, "cgroup": 4}
 
 func rank(m map[string]int, k string) int { return cmp.Or(m[k], 5) }

@@ -3,7 +3,7 @@
 //
 //	result := engine.Read(ctx, engine.Options{Proc: "/proc", Processes: found.Processes})
 //
-// Each kind of engine is a family with a package of its own (docker, podman, containerd, crio, cgroup, and flannel, which has no
+// Each kind of engine is a family with a package of its own (docker, podman, containerd, crio, lab, cgroup, and flannel, which has no
 // containers); [families] is the list of them. Engines are found by their processes, sockets, shims and folders, in every
 // mount namespace where one may be: a nested engine (Docker in Docker, kind) is read through /proc/<pid>/root. All are
 // read in parallel, each with its own deadline, so a hanging one costs at most that and becomes a gap.

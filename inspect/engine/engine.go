@@ -11,6 +11,7 @@ import (
 	"github.com/nscope/nscope/inspect/engine/docker"
 	"github.com/nscope/nscope/inspect/engine/flannel"
 	"github.com/nscope/nscope/inspect/engine/internal/host"
+	"github.com/nscope/nscope/inspect/engine/lab"
 	"github.com/nscope/nscope/inspect/engine/podman"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -63,6 +64,7 @@ func families(o *Options) []host.Family {
 		podman.Family{NoAPI: len(o.Endpoints) > 0},
 		containerd.Family{},
 		crio.Family{},
+		lab.Family{},
 		cgroup.Family{},
 	}
 }

@@ -6,7 +6,7 @@ import "net/netip"
 type Engine struct {
 	// ID is unique in the snapshot: the kind, and where there are several of it "<kind>@<node>" or "<kind>#<n>".
 	ID string `json:"id" redact:"text"`
-	// Kind: docker, podman, containerd, crio, cgroup (containers known only by a cgroup path).
+	// Kind: docker, podman, containerd, crio, nscope (a host of a lab), cgroup (containers known only by a cgroup path).
 	Kind string `json:"kind"`
 	// Name is the host name that the engine gives itself; for a nested one the name of its node.
 	Name       string `json:"name,omitempty" redact:"name"`

@@ -20,7 +20,7 @@ const module = "github.com/nscope/nscope/"
 var direction = map[string][]string{
 	"cmd":               {""}, // everything
 	"tui":               {"fixtures", "capture", "topo", "inspect"},
-	"fixtures":          {"probe", "inspect/netns", "inspect/snapshot", "internal/nlwire"},
+	"fixtures":          {"probe", "inspect/netns", "inspect/snapshot", "internal/nlwire", "internal/labfile"},
 	"fixtures/peer":     {},
 	"fixtures/netlab":   {"inspect/netns", "inspect/snapshot"},
 	"capture":           {"topo", "inspect/netns", "inspect/snapshot"},
@@ -35,9 +35,10 @@ var direction = map[string][]string{
 	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire"},
 	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire"},
 	"inspect/tc":        {"inspect/snapshot", "internal/nlwire"},
-	"inspect/engine":    {"inspect/snapshot", "inspect/netns"},
+	"inspect/engine":    {"inspect/snapshot", "inspect/netns", "internal/labfile"},
 	"topo":              {"inspect/snapshot"},
 	"internal":          {},
+	"internal/labfile":  {}, // what a lab is written down as: labs write it, the engines' reader reads it
 	"internal/nlwire":   {}, // the netlink transport of readers and of labs
 	"internal/mkdocs":   {"cmd"},
 	"internal/e2e":      {""}, // tests of everything together

@@ -19,13 +19,19 @@ import (
 	"github.com/nscope/nscope/topo"
 )
 
-// labModes are what topo calls the mode of a container of a lab; of those not named here nothing is said.
+// labModes are what topo calls the mode of a lab's containers, with those that are in another one.
 var labModes = map[string]string{
-	"none": "none", "bridge": "bridge", "icc-off": "bridge", "publish": "bridge", "container": "bridge", "user-bridge": "user-bridge", "routed": "bridge",
+	"none": "none", "host": "host", "bridge": "bridge", "icc-off": "bridge", "publish": "bridge", "custom-bridge": "bridge", "two-hosts": "bridge",
+	"routed": "bridge", "user-bridge": "user-bridge", "container": "bridge", "container/c2": "container",
+	"macvlan": "macvlan", "macvlan-private": "macvlan", "macvlan-vepa": "macvlan", "macvlan-passthru": "macvlan", "macvlan-trunk": "macvlan",
+	"ipvlan-l2": "ipvlan", "ipvlan-l3": "ipvlan", "ipvlan-l3s": "ipvlan",
+	"overlay": "overlay", "overlay-encrypted": "overlay", "vip": "overlay", "ingress": "overlay", "host-publish": "overlay",
+	"flannel-udp": "cni", "flannel-vxlan": "cni", "flannel-host-gw": "cni",
+	"cni-bridge": "cni", "cni-bridge/web": "container", "cni-bridge/client": "container",
 }
 
 // What topo shows of a lab is what its plan says: every link with its kind, address and namespace, every pair, every port,
-// every parent; and nothing else.
+// every parent; every role, mode, network and service; and nothing else.
 func TestLabTopology(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nscope := binary(t)
@@ -53,7 +59,7 @@ func TestLabTopology(t *testing.T) {
 			run("lab", "up", m.Info().Name, "--name", lab)
 			t.Cleanup(func() { run("lab", "down", lab) })
 			var g topo.Graph
-			if err := json.Unmarshal([]byte(run("topo", "-o", "json", "--no-engine")), &g); err != nil {
+			if err := json.Unmarshal([]byte(run("topo", "-o", "json")), &g); err != nil {
 				t.Fatal(err)
 			}
 			p := fixtures.NewPlan(m, lab)
@@ -64,10 +70,17 @@ func TestLabTopology(t *testing.T) {
 			if diff := cmp.Diff(want, shown(t, p, &g)); diff != "" {
 				t.Errorf("of the plan (-) and of topo (+):\n%s", diff)
 			}
-			if want := labModes[m.Info().Name]; want != "" {
-				for _, n := range g.Nodes {
-					if n.Kind == topo.KindNetns && slices.Contains(n.Attrs.Paths, "/run/netns/"+p.Full("c1")) && n.Attrs.Mode != want {
-						t.Errorf("c1 is in mode %q, not %q", n.Attrs.Mode, want)
+			if diff := cmp.Diff(called(p, m.Info().Name), calledBy(p, &g)); diff != "" {
+				t.Errorf("roles, modes, services of the plan (-) and of topo (+):\n%s", diff)
+			}
+			for _, s := range p.Spaces {
+				names := []string{s.Full()}
+				if s.Role == fixtures.RoleContainer {
+					names = append(names, p.Full(s.Name))
+				}
+				for _, name := range names {
+					if out := run("show", name); !strings.Contains(out, s.Name) && !strings.Contains(out, s.Full()) {
+						t.Errorf("show %s says\n%s", name, out)
 					}
 				}
 			}
