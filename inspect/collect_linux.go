@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nscope/nscope/inspect/engine"
+	"github.com/nscope/nscope/inspect/netfilter"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/procnet"
 	"github.com/nscope/nscope/inspect/rtnl"
@@ -194,6 +195,7 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 		return err
 	}
 	defer conn.Close()
+	readNetfilter(ns, gap)
 	if c.depth == Topology {
 		conn.ReadTopology(ns, gap)
 		return nil
@@ -219,6 +221,17 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 		gap("sockets", errTooManySockets, "")
 	}
 	return nil
+}
+
+// readNetfilter reads the rules, which the graph needs for what is published.
+func readNetfilter(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
+	conn, err := netfilter.Open()
+	if err != nil {
+		gap("nftables", err, "")
+		return
+	}
+	defer conn.Close()
+	conn.Read(ns, gap)
 }
 
 var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")

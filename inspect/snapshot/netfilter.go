@@ -75,8 +75,8 @@ type NfRule struct {
 
 // NfExpr is one step of a rule. Exactly one of the pointers (or Matches) is set.
 type NfExpr struct {
-	// Matches are conditions; all must hold. There is one of a native nftables expression, and one or several of an
-	// xtables match, which tests several things at once.
+	// Matches are conditions; all must hold. There is one of a native nftables comparison (several where it compares
+	// fields beside each other at once), and none, one or several of an xtables match: with none it always holds.
 	Matches []NfMatch `json:"matches,omitempty"`
 	// Map looks a key up in a map of verdicts and does what it finds; nothing found: the rule does not match.
 	Map     *NfVerdictMap `json:"vmap,omitempty"`
@@ -118,7 +118,8 @@ const (
 	NfNone = "none" // no bit of Values is set
 )
 
-// NfMatch is a condition: what Left gives is compared with Values. With several values (or a set) "==" means one of them,
+// NfMatch is a condition: a packet without Left (a payload field "tcp dport" is there in TCP only, "ip saddr" in IPv4 only) does
+// not match, whatever the operator. What Left gives is compared with Values. With several values (or a set) "==" means one of them,
 // and "!=" none of them.
 type NfMatch struct {
 	Left NfOperand `json:"left"`
@@ -150,6 +151,7 @@ type NfMatch struct {
 //	xfrm      "in reqid", "out ip saddr" …
 //	osf       name, version
 //	concat    of Parts
+//	map       what Map gives for Parts[0]
 //	xt        what only an xtables module tests: "statistic random" (of 2^31), "statistic nth", "physdev in", "physdev out", "physdev is-in",
 //	          "physdev is-out", "physdev is-bridged", "policy …", "owner …", "string …", "u32", "bpf", "recent …", "hashlimit",
 //	          "connlimit", "ipvs", "ipvs vaddr", "ipset", "time …", "rpfilter" …; "comment" is always true
@@ -244,10 +246,11 @@ type NfNAT struct {
 	PortTo uint16       `json:"port_to,omitempty"`
 	// PortBase is that of a shifted range (--to-destination 10.0.0.1:100-110/200).
 	PortBase uint16 `json:"port_base,omitempty"`
-	// AddrFrom and PortFrom give address and port where they are no constants: usually a map.
+	// AddrFrom and PortFrom give address and port where they are no constants: usually a map. A map whose data is an address
+	// and a port is AddrFrom alone.
 	AddrFrom *NfOperand `json:"addr_from,omitempty"`
 	PortFrom *NfOperand `json:"port_from,omitempty"`
-	Flags    []string   `json:"flags,omitempty"` // random, fully-random, persistent
+	Flags    []string   `json:"flags,omitempty"` // random, fully-random, persistent, netmap
 	// Mark and MarkMask are tproxy's.
 	Mark     uint32 `json:"mark,omitempty"`
 	MarkMask uint32 `json:"mark_mask,omitempty"`
@@ -316,6 +319,8 @@ type NfAction struct {
 	// hl, dscp, tos, secmark, synproxy, trace, audit …
 	Name string            `json:"name"`
 	Opts map[string]string `json:"opts,omitempty" redact:"value"`
+	// Key is looked up in the map of objects that Opts["map"] names, for which object it is.
+	Key *NfOperand `json:"key,omitempty"`
 }
 
 // NfUnknown is an expression, match or target that is not understood, as the kernel said it.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/kmod"
 	"github.com/nscope/nscope/internal/nlwire"
 )
 
@@ -67,7 +68,7 @@ func Open() (*Conn, error) {
 
 // add chooses how a table is read, and opens what that takes while the thread is in the namespace.
 func (c *Conn) add(t *table) error {
-	if mayAsk(t.module) {
+	if kmod.MayAsk(t.module) {
 		if c.sock == nil {
 			var err error
 			if c.sock, err = nlwire.Open(unix.NETLINK_SOCK_DIAG); err != nil {

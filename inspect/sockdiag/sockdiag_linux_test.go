@@ -2,12 +2,10 @@ package sockdiag
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -307,37 +305,6 @@ func TestEmpty(t *testing.T) {
 	if c.sock != nil {
 		t.Error("a namespace without sockets costs a sock_diag socket")
 	}
-}
-
-func TestPresent(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, content string) {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check := func(what string, tcp, udp, raw bool) {
-		t.Helper()
-		got := present(dir, dir+"/")
-		if want := map[string]bool{"tcp_diag": tcp, "udp_diag": udp, "raw_diag": raw}; !gocmp.Equal(want, got) {
-			t.Errorf("%s: %v, want %v", what, got, want)
-		}
-	}
-	check("no modules in this kernel", true, true, true)
-	write("modules", "veth 1 0 - Live 0x0\ntcp_diag 16384 0 - Live 0x0\ninet_diag 28672 1 tcp_diag, Live 0x0\n")
-	write("sys/kernel/modprobe", "/sbin/modprobe\n")
-	write("sys/kernel/modules_disabled", "0\n")
-	check("one loaded", true, false, false)
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		t.Fatal(err)
-	}
-	write("lib/modules/"+unix.ByteSliceToString(u.Release[:])+"/modules.builtin", "kernel/net/ipv4/inet_diag.ko\nkernel/net/ipv4/udp_diag.ko\n")
-	check("one built in", true, true, false)
-	write("sys/kernel/modules_disabled", "1\n")
-	check("no more are loaded", true, true, true)
 }
 
 func BenchmarkRead(b *testing.B) {

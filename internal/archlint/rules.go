@@ -25,20 +25,21 @@ var direction = map[string][]string{
 	"fixtures/netlab":   {"inspect/netns", "inspect/snapshot"},
 	"capture":           {"topo", "inspect/netns", "inspect/snapshot"},
 	"probe":             {"inspect/netns", "inspect/rtnl", "inspect/snapshot"}, // rtnl: which way a packet would leave FROM
-	"inspect":           {"inspect", "internal/nlwire"},
+	"inspect":           {"inspect", "internal/nlwire", "internal/kmod"},
 	"inspect/snapshot":  {},
 	"inspect/netns":     {"inspect/snapshot"},
 	"inspect/rtnl":      {"inspect/snapshot", "internal/nlwire"},
-	"inspect/sockdiag":  {"inspect/snapshot", "internal/nlwire"},
+	"inspect/sockdiag":  {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/procnet":   {"inspect/snapshot"},
-	"inspect/netfilter": {"inspect/snapshot", "internal/nlwire"},
-	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire"},
-	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire"},
-	"inspect/tc":        {"inspect/snapshot", "internal/nlwire"},
+	"inspect/netfilter": {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
+	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
+	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
+	"inspect/tc":        {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/engine":    {"inspect/snapshot", "inspect/netns", "internal/labfile"},
 	"topo":              {"inspect/snapshot"},
 	"internal":          {},
 	"internal/labfile":  {}, // what a lab is written down as: labs write it, the engines' reader reads it
+	"internal/kmod":     {}, // which modules a question would load
 	"internal/nlwire":   {}, // the netlink transport of readers and of labs
 	"internal/mkdocs":   {"cmd"},
 	"internal/e2e":      {""}, // tests of everything together

@@ -61,7 +61,9 @@ func (s *Socket) Close() error {
 
 // Do sends a request made by [NewRequest] and gives every message of the answer to fn, in order. The error is the kernel's
 // ([*Error]), [ErrInterrupted] after a complete but unreliable dump, or one of the socket's.
-func (s *Socket) Do(req []byte, fn func(Message)) error {
+func (s *Socket) Do(req []byte, fn func(Message)) error { return s.do(req, fn, new(bool)) }
+
+func (s *Socket) do(req []byte, fn func(Message), stopped *bool) error {
 	s.seq++
 	binary.NativeEndian.PutUint32(req, uint32(len(req)))
 	binary.NativeEndian.PutUint32(req[8:], s.seq)
@@ -87,6 +89,8 @@ func (s *Socket) Do(req []byte, fn func(Message)) error {
 		switch {
 		case err != nil:
 			return err
+		case *stopped:
+			return nil
 		case done && interrupted:
 			return ErrInterrupted
 		case done:
@@ -146,4 +150,15 @@ func (s *Socket) receive(b []byte) (n int, err error) {
 			return 0, fmt.Errorf("receive netlink answer: %w", errno)
 		}
 	}
+}
+
+// DoWhile is [Socket.Do] until fn says false. What is left of the answer is then not read and the kernel's dump goes on waiting: the
+// socket is of no more use but to be closed.
+func (s *Socket) DoWhile(req []byte, fn func(Message) bool) error {
+	stopped := false
+	return s.do(req, func(m Message) {
+		if !stopped {
+			stopped = !fn(m)
+		}
+	}, &stopped)
 }

@@ -1,0 +1,309 @@
+package netfilter
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/kmod"
+	"github.com/nscope/nscope/internal/nlwire"
+)
+
+const (
+	// maxTries is how often a dump is begun when rules change meanwhile.
+	maxTries = 4
+	// maxElements is how many elements of a set are read. (An interval is two for the kernel.)
+	maxElements = 4096
+)
+
+// ErrAbsent tells that the kernel has no nf_tables now: not built in, or as a module that is not loaded.
+var ErrAbsent = errors.New("no nftables: the kernel has no nf_tables, or has not loaded it")
+
+// Conn asks one namespace. It is for one goroutine at a time.
+type Conn struct {
+	sock *nlwire.Socket
+	// elems is a socket of its own for elements of sets, whose dumps may be left half-way.
+	elems *nlwire.Socket
+	limit int
+}
+
+// Option changes what is read.
+type Option func(*Conn)
+
+// WithElements sets how many elements of a set are read, 0 or less: all of them.
+func WithElements(n int) Option {
+	return func(c *Conn) {
+		if c.limit = n; n <= 0 {
+			c.limit = int(^uint(0) >> 1)
+		}
+	}
+}
+
+// Open opens what is needed in the calling thread's network namespace. Where the kernel has no nf_tables it opens nothing, and
+// [Conn.Read] says so.
+func Open(opts ...Option) (*Conn, error) {
+	c := &Conn{limit: maxElements}
+	for _, o := range opts {
+		o(c)
+	}
+	if !kmod.MayAsk("nfnetlink") || !kmod.MayAsk("nf_tables") {
+		return c, nil
+	}
+	var err error
+	if c.sock, err = nlwire.Open(unix.NETLINK_NETFILTER); err != nil {
+		return nil, fmt.Errorf("read nftables: %w", err)
+	}
+	return c, nil
+}
+
+// Close closes the sockets.
+func (c *Conn) Close() error { return errors.Join(c.sock.Close(), c.elems.Close()) }
+
+// Read fills ns.Netfilter with nftables' tables, added to those that are there. It is called on the thread that called [Open],
+// in the same namespace: a dump that is cut short costs its socket, and another one is opened. What fails is reported to gap,
+// with what would help; what could be read stays.
+func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
+	if c.sock == nil {
+		gap("nftables", ErrAbsent, "a kernel with nf_tables")
+		return
+	}
+	for try := 1; ; try++ {
+		r := ruleset{conn: c}
+		err := r.read()
+		again := errors.Is(err, nlwire.ErrInterrupted)
+		if again && try < maxTries {
+			continue
+		}
+		ns.Netfilter.Generation = r.generation
+		ns.Netfilter.Tables = append(ns.Netfilter.Tables, r.tables...)
+		if err != nil {
+			gap("nftables", fmt.Errorf("read nftables: %w", err), needs(err))
+		}
+		return
+	}
+}
+
+func needs(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "CAP_NET_ADMIN"
+	case errors.Is(err, nlwire.ErrInterrupted):
+		return "a quieter moment"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT):
+		return "a kernel with nf_tables"
+	}
+	return ""
+}
+
+// ruleset is all of nftables in a namespace while it is read.
+type ruleset struct {
+	conn       *Conn
+	generation uint32
+	tables     []snapshot.NfTable
+	at         map[tableKey]int
+	sets       map[tableKey]map[string]*set
+	order      []setOf
+	chains     map[chainKey]*snapshot.NfChain
+}
+
+type setOf struct {
+	table tableKey
+	set   *set
+}
+
+type chainKey struct {
+	table tableKey
+	name  string
+}
+
+func (r *ruleset) dump(typ, want uint16, fn func([]byte)) error {
+	return r.conn.sock.Do(nlwire.NewRequest(typ, unix.NLM_F_DUMP, make([]byte, nfgenLen)), func(m nlwire.Message) {
+		if m.Type == want {
+			fn(m.Data)
+		}
+	})
+}
+
+// gen is the number of the ruleset that the kernel has now: each change is one more.
+func (r *ruleset) gen() (n uint32, err error) {
+	err = r.conn.sock.Do(nlwire.NewRequest(msgGetGen, 0, make([]byte, nfgenLen)), func(m nlwire.Message) {
+		for a := nlwire.WalkAfter(m.Data, nfgenLen); a.Next(); {
+			if m.Type == msgNewGen && a.Type == nftaGenId {
+				n = nlwire.BE32(a.Val)
+			}
+		}
+	})
+	return n, err
+}
+
+func (r *ruleset) read() error {
+	// Without a table there is nothing else, which most namespaces' whole answer is.
+	err := r.readTables()
+	if err != nil || len(r.tables) == 0 {
+		return err
+	}
+	if r.generation, err = r.gen(); err != nil {
+		return err
+	}
+	// Once more, now that the generation is known.
+	if err := r.readTables(); err != nil {
+		return err
+	}
+	for _, f := range []func() error{r.readSets, r.readElems, r.readChains, r.readRules, r.readRest} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	for i := range r.order {
+		o := &r.order[i]
+		if j, ok := r.at[o.table]; ok {
+			r.tables[j].Sets = append(r.tables[j].Sets, *o.set.model)
+		}
+	}
+	after, err := r.gen()
+	if err == nil && after != r.generation {
+		err = nlwire.ErrInterrupted
+	}
+	return err
+}
+
+func (r *ruleset) readTables() error {
+	r.tables, r.at = nil, map[tableKey]int{}
+	return r.dump(msgGetTable, msgNewTable, func(b []byte) {
+		if family, t, ok := decodeTable(b); ok {
+			r.at[tableKey{family, t.Name}] = len(r.tables)
+			r.tables = append(r.tables, t)
+		}
+	})
+}
+
+func (r *ruleset) readSets() error {
+	r.sets = map[tableKey]map[string]*set{}
+	return r.dump(msgGetSet, msgNewSet, func(b []byte) {
+		key, s, ok := decodeSet(b)
+		if !ok {
+			return
+		}
+		if r.sets[key] == nil {
+			r.sets[key] = map[string]*set{}
+		}
+		r.sets[key][s.name] = s
+		r.order = append(r.order, setOf{key, s})
+	})
+}
+
+func (r *ruleset) readElems() error {
+	for i := range r.order {
+		if err := r.readElemsOf(r.order[i].table, r.order[i].set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *ruleset) readElemsOf(table tableKey, s *set) (err error) {
+	c := r.conn
+	defer s.finish()
+	if s.count == 0 && !s.interval {
+		return nil
+	}
+	if c.elems == nil {
+		if c.elems, err = nlwire.Open(unix.NETLINK_NETFILTER); err != nil {
+			return err
+		}
+	}
+	req := nlwire.NewRequest(msgGetElem, unix.NLM_F_DUMP, []byte{table.family, 0, 0, 0})
+	req = nlwire.AppendAttr(req, nftaSetElemListTable, append([]byte(table.name), 0))
+	req = nlwire.AppendAttr(req, nftaSetElemListSet, append([]byte(s.name), 0))
+	err = c.elems.DoWhile(req, func(m nlwire.Message) bool {
+		return m.Type != msgNewElem || s.decodeElems(m.Data, c.limit)
+	})
+	if s.model.Cut {
+		c.elems.Close()
+		c.elems = nil
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return nlwire.ErrInterrupted // it is gone since the sets were read
+	}
+	return err
+}
+
+func (r *ruleset) readChains() error {
+	err := r.dump(msgGetChain, msgNewChain, func(b []byte) {
+		if key, c, ok := decodeChain(b); ok {
+			if i, ok := r.at[key]; ok {
+				r.tables[i].Chains = append(r.tables[i].Chains, c)
+			}
+		}
+	})
+	r.chains = map[chainKey]*snapshot.NfChain{}
+	for key, i := range r.at {
+		chains := r.tables[i].Chains
+		for j := range chains {
+			r.chains[chainKey{key, chains[j].Name}] = &chains[j]
+		}
+	}
+	return err
+}
+
+func (r *ruleset) readRules() error {
+	var m machine
+	var chain *snapshot.NfChain
+	var table tableKey
+	return r.dump(msgGetRule, msgNewRule, func(b []byte) {
+		h, ok := decodeRuleHead(b)
+		if !ok {
+			return
+		}
+		if table.family != h.family || table.name != string(h.table) || m.sets == nil {
+			table = tableKey{h.family, string(h.table)}
+			m.family, m.fam, m.sets = h.family, familyName(h.family), r.sets[table]
+			if m.sets == nil {
+				m.sets = map[string]*set{}
+			}
+			chain = nil
+		}
+		if chain == nil || chain.Name != string(h.chain) {
+			if chain = r.chains[chainKey{table, string(h.chain)}]; chain == nil {
+				return
+			}
+		}
+		rule := snapshot.NfRule{Handle: h.handle, Comment: comment(h.udata)}
+		rule.Exprs, rule.Unknown = m.rule(h.exprs)
+		if rule.Comment == "" {
+			rule.Comment = m.comment
+		}
+		chain.Rules = append(chain.Rules, rule)
+	})
+}
+
+// readRest reads objects and flowtables, which kernels before Linux 4.10 and 4.16 do not know.
+func (r *ruleset) readRest() error {
+	err := r.dump(msgGetObj, msgNewObj, func(b []byte) {
+		if key, o, ok := decodeObject(b); ok {
+			if i, ok := r.at[key]; ok {
+				r.tables[i].Objects = append(r.tables[i].Objects, o)
+			}
+		}
+	})
+	if err != nil && !unsupported(err) {
+		return err
+	}
+	err = r.dump(msgGetFlowtable, msgNewFlowtable, func(b []byte) {
+		if key, f, ok := decodeFlowtable(b); ok {
+			if i, ok := r.at[key]; ok {
+				r.tables[i].Flowtables = append(r.tables[i].Flowtables, f)
+			}
+		}
+	})
+	if unsupported(err) {
+		return nil
+	}
+	return err
+}
+
+func unsupported(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
+}

@@ -1,0 +1,146 @@
+package netfilter
+
+import (
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/nlwire"
+)
+
+// header is an extension header or an option, by its type number.
+type header struct {
+	number uint8
+	name   string
+	fields []field
+}
+
+// What an exthdr expression looks into (enum nft_exthdr_op).
+const (
+	inIPv6   = 0
+	inTCPOpt = 1
+	inIPv4   = 2
+	inSCTP   = 3
+	inDCCP   = 4
+)
+
+var nextAndLen = []field{{"nexthdr", 0, 8, vNum, nil}, {"hdrlength", 8, 8, vNum, nil}}
+
+var ip6Headers = []header{
+	{0, "hbh", nextAndLen},
+	{43, "rt", append(nextAndLen[:2:2], field{"type", 16, 8, vNum, nil}, field{"seg-left", 24, 8, vNum, nil})},
+	{44, "frag", []field{
+		{"nexthdr", 0, 8, vNum, nil}, {"reserved", 8, 8, vNum, nil}, {"frag-off", 16, 13, vNum, nil}, {"reserved2", 29, 2, vNum, nil},
+		{"more-fragments", 31, 1, vNum, nil}, {"id", 32, 32, vNum, nil},
+	}},
+	{60, "dst", nextAndLen},
+	{135, "mh", append(nextAndLen[:2:2], field{"type", 16, 8, vNum, nil}, field{"reserved", 24, 8, vNum, nil}, field{"checksum", 32, 16, vNum, nil})},
+}
+
+func kindAndLen(more ...field) []field {
+	return append([]field{{"kind", 0, 8, vNum, nil}, {"length", 8, 8, vNum, nil}}, more...)
+}
+
+var tcpOptions = []header{
+	{0, "eol", []field{{"kind", 0, 8, vNum, nil}}},
+	{1, "nop", []field{{"kind", 0, 8, vNum, nil}}},
+	{2, "maxseg", kindAndLen(field{"size", 16, 16, vNum, nil})},
+	{3, "window", kindAndLen(field{"count", 16, 8, vNum, nil})},
+	{4, "sack-perm", kindAndLen()},
+	{5, "sack", kindAndLen(field{"left", 16, 32, vNum, nil}, field{"right", 48, 32, vNum, nil})},
+	{8, "timestamp", kindAndLen(field{"tsval", 16, 32, vNum, nil}, field{"tsecr", 48, 32, vNum, nil})},
+	{19, "md5sig", kindAndLen()},
+	{30, "mptcp", kindAndLen(field{"subtype", 16, 4, vNum, nil})},
+	{34, "fastopen", kindAndLen()},
+}
+
+func typeAndLen(more ...field) []field {
+	return append([]field{{"type", 0, 8, vNum, nil}, {"length", 8, 8, vNum, nil}}, more...)
+}
+
+var ipOptions = []header{
+	{7, "rr", typeAndLen(field{"ptr", 16, 8, vNum, nil}, field{"addr", 24, 32, vIP4, nil})},
+	{131, "lsrr", typeAndLen(field{"ptr", 16, 8, vNum, nil}, field{"addr", 24, 32, vIP4, nil})},
+	{137, "ssrr", typeAndLen(field{"ptr", 16, 8, vNum, nil}, field{"addr", 24, 32, vIP4, nil})},
+	{148, "ra", typeAndLen(field{"value", 16, 16, vNum, nil})},
+}
+
+var headersIn = [...]struct {
+	kind string
+	list []header
+	// base of nft whose protocol match the header makes redundant.
+	implies int
+}{
+	inIPv6: {"exthdr", ip6Headers, 2}, inTCPOpt: {"tcpopt", tcpOptions, 3}, inIPv4: {"ipopt", ipOptions, 2},
+}
+
+// exthdr decodes exthdr, which looks into headers and options whose place has to be searched, or changes them.
+func (m *machine) exthdr(i int, b []byte) bool {
+	var dreg, sreg, off, n, flags, op uint32
+	var typ uint8
+	set, get := false, false
+	for a := nlwire.Walk(b); a.Next(); {
+		switch a.Type {
+		case nftaExthdrDreg:
+			dreg, get = nlwire.BE32(a.Val), true
+		case nftaExthdrSreg:
+			sreg, set = nlwire.BE32(a.Val), true
+		case nftaExthdrType:
+			typ = nlwire.U8(a.Val)
+		case nftaExthdrOffset:
+			off = nlwire.BE32(a.Val)
+		case nftaExthdrLen:
+			n = nlwire.BE32(a.Val)
+		case nftaExthdrFlags:
+			flags = nlwire.BE32(a.Val)
+		case nftaExthdrOp:
+			op = nlwire.BE32(a.Val)
+		}
+	}
+	if int(op) >= len(headersIn) || headersIn[op].kind == "" || n > 64 || off > 255 {
+		return false
+	}
+	in := &headersIn[op]
+	for j := range in.list {
+		h := &in.list[j]
+		if h.number != typ {
+			continue
+		}
+		v := value{op: snapshot.NfOperand{Kind: in.kind, Key: h.name}, typ: vNum, n: int(n), src: oneExpr(i)}
+		switch {
+		case !set && !get: // the option is taken away
+			m.emit(i, snapshot.NfExpr{Action: &snapshot.NfAction{Name: "reset " + in.kind, Opts: map[string]string{"option": h.name}}}, exprSet{})
+			return true
+		case flags&1 != 0:
+			v.typ, v.n = vNum, 1
+			v.op.Key += " exists"
+		default:
+			f := fieldAt(h, int(off)*8, int(n)*8)
+			if f == nil {
+				v.op.Offset, v.op.Len = int(off)*8, int(n)*8
+				break
+			}
+			v.op.Key += " " + f.name
+			v.typ = f.typ
+		}
+		if set {
+			if v.op.Len != 0 {
+				return false
+			}
+			return m.assign(i, v.op, sreg, v.typ, false, int(n))
+		}
+		if m.deps[in.implies].at >= 0 {
+			m.kill(in.implies)
+			v.src = v.src.and(m.extra)
+			m.extra = exprSet{}
+		}
+		return m.store(dreg, v)
+	}
+	return false
+}
+
+func fieldAt(h *header, off, bits int) *field {
+	for i := range h.fields {
+		if f := &h.fields[i]; f.off == off && f.bits == bits {
+			return f
+		}
+	}
+	return nil
+}
