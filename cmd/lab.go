@@ -277,3 +277,10 @@ func newHolder(*app) *cobra.Command {
 		},
 	}
 }
+
+func newService(*app) *cobra.Command {
+	return &cobra.Command{
+		Use: fixtures.ServiceCommand, Hidden: true, Args: cobra.MinimumNArgs(3),
+		RunE: func(_ *cobra.Command, args []string) error { return fixtures.Service(args[0], args[1:]) },
+	}
+}

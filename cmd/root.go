@@ -111,7 +111,7 @@ path:/run/netns/x, host, self.`,
 	})
 	root.AddCommand(
 		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
-		newVersion(a), newMan(a), newKeeper(a), newHolder(a),
+		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a),
 	)
 	// Help fits a terminal of 80 columns.
 	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")

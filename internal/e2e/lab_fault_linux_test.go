@@ -136,3 +136,35 @@ func TestLabFaultKilled(t *testing.T) {
 		return nil
 	})
 }
+
+// TestLabService: what a report prints of a lab's process can be done by hand, and only where it fits.
+func TestLabService(t *testing.T) {
+	m := newMachine(t)
+	before := m.traces(t)
+	m.labOK(t, "up", "user-bridge", "--name", "serve")
+	const c1 = "nscope-serve-c1"
+	do := func(want string, words ...string) {
+		t.Helper()
+		_, errText, code := m.try(t, append([]string{"ip", "netns", "exec", c1, m.nscope, fixtures.ServiceCommand, c1}, words...)...)
+		if (code == 0) != (want == "") || !strings.Contains(errText, want) {
+			t.Errorf("%q: exit code %d, %s", words, code, errText)
+		}
+	}
+	do("", "stop", "dns")
+	do("does not run", "stop", "dns")
+	if _, _, code := m.try(t, m.nscope, "probe", "dns", c1, "c2"); code == 0 {
+		t.Error("its DNS answers still")
+	}
+	do("", "start", "dns")
+	do("runs already", "start", "dns")
+	m.run(t, m.nscope, "probe", "dns", c1, "c2")
+	do("no such service", "start", "tunnel", "flannel0")
+	do("no port", "start", "http", "high")
+	do("neither", "restart", "dns")
+	do("", "start", "http", "81", "on", "127.0.0.1")
+	m.run(t, m.nscope, "probe", "tcp", c1, "127.0.0.1:81")
+	do("in use", "start", "tcp", "81")
+	do("", "stop", "http", "81")
+	m.labOK(t, "down", "serve")
+	m.noTraces(t, before)
+}
