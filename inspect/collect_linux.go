@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nscope/nscope/inspect/engine"
+	"github.com/nscope/nscope/inspect/ipvs"
 	"github.com/nscope/nscope/inspect/netfilter"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/procnet"
@@ -85,6 +86,9 @@ func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 		fillOwners(s.ns, owners)
 		snap.Namespaces = append(snap.Namespaces, *s.ns)
 		c.gaps = append(c.gaps, s.gaps...)
+	}
+	if c.depth == Full && !ipvs.Present() {
+		c.gaps = append(c.gaps, balancersWithoutIPVS(snap)...)
 	}
 	snap.Gaps = c.gaps
 	snap.TookMS = time.Since(c.start).Milliseconds()
@@ -206,6 +210,9 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	}
 	if ns.Counters, err = procnet.Counters(); err != nil {
 		gap("counters", err, "")
+	}
+	if ns.IPVS, err = ipvs.Read(); err != nil {
+		gap("ipvs", err, "")
 	}
 	diag, err := sockdiag.Open()
 	if err != nil {

@@ -23,9 +23,11 @@ type IPVSService struct {
 	FWMark    uint32   `json:"fwmark,omitempty"`
 	Scheduler string   `json:"scheduler"` // rr, wrr, lc, sh …
 	Flags     []string `json:"flags"`     // persistent, hashed, ops (one packet), sched-1, sched-2, sched-3
-	// Timeout of persistence in seconds; Netmask groups its clients.
-	Timeout      uint32            `json:"timeout,omitempty"`
-	Netmask      string            `json:"netmask,omitempty" redact:"text"`
+	// Timeout of persistence in seconds.
+	Timeout uint32 `json:"timeout,omitempty"`
+	// Netmask is how much of a client's address counts for persistence, where not all: a mask of IPv4 ("255.255.255.0"), a
+	// prefix length of IPv6 ("64").
+	Netmask      string            `json:"netmask,omitempty"`
 	PEName       string            `json:"pe,omitempty"`
 	Stats        IPVSStats         `json:"stats"`
 	Destinations []IPVSDestination `json:"destinations"`
@@ -35,11 +37,15 @@ type IPVSService struct {
 type IPVSDestination struct {
 	Addr netip.Addr `json:"addr"`
 	// Port is 0 for the port asked for.
-	Port     uint16 `json:"port"`
-	Weight   int32  `json:"weight"`
-	Method   string `json:"method"` // masq, tunnel, route, local, bypass
-	Active   uint32 `json:"active"`
-	Inactive uint32 `json:"inactive"`
+	Port   uint16 `json:"port"`
+	Weight int32  `json:"weight"`
+	Method string `json:"method"` // masq, tunnel, route, local, bypass
+	// TunnelType is ipip, gue or gre, for method tunnel alone, as the next two; TunnelPort is UDP's, of gue.
+	TunnelType  string   `json:"tunnel_type,omitempty"`
+	TunnelPort  uint16   `json:"tunnel_port,omitempty"`
+	TunnelFlags []string `json:"tunnel_flags"` // csum, remcsum
+	Active      uint32   `json:"active"`
+	Inactive    uint32   `json:"inactive"`
 	// Persistent counts templates of persistent connections.
 	Persistent     uint32    `json:"persistent,omitempty"`
 	UpperThreshold uint32    `json:"upper_threshold,omitempty"`

@@ -53,6 +53,9 @@ func (v *IPVS) normalize() {
 		s := &v.Services[i]
 		fill(&s.Flags)
 		fill(&s.Destinations)
+		for j := range s.Destinations {
+			fill(&s.Destinations[j].TunnelFlags)
+		}
 		slices.SortStableFunc(s.Destinations, func(a, b IPVSDestination) int {
 			return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Port, b.Port))
 		})

@@ -409,7 +409,7 @@ func TestSwarm(t *testing.T) {
 		out, _ := run(t, 0, "--timeout", "10s", "topo", "-o", "json")
 		live = parseGraph(t, out)
 		w.check(t, live, view{})
-		noGaps(t, live, w.oracle)
+		noGaps(t, live, w.oracle, "the kernel has no IPVS")
 	})
 	t.Run("Nodes", func(t *testing.T) {
 		for i, n := range lab.Nodes {
@@ -498,7 +498,7 @@ func TestSwarm(t *testing.T) {
 			if a, b := wires(t, w.oracle, parseGraph(t, before)), wires(t, w.oracle, g); a != b {
 				t.Errorf("other wires without %s's dockerd:\n%s", n.Name, diffLines(a, b))
 			}
-			noGaps(t, g, w.oracle, "engine docker")
+			noGaps(t, g, w.oracle, "engine docker", "the kernel has no IPVS")
 			if i == 1 {
 				w.check(t, g, view{dead: n})
 				continue

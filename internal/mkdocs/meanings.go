@@ -125,7 +125,7 @@ var meanings = map[string]string{
 	"NfFlowtable.name": "name", "NfFlowtable.priority": "of its hook", "NfFlowtable.devices": "links", "NfFlowtable.flags": "offload, counter",
 	"IPVS.services": "virtual servers", "IPVSService.port": "0: any", "IPVSService.pe": "persistence engine", "IPVSService.stats": "of all its destinations", "IPVSService.destinations": "real servers",
 	"IPVSDestination.weight": "0: gets no new connection", "IPVSDestination.active": "established connections", "IPVSDestination.inactive": "others", "IPVSDestination.upper_threshold": "connections from which it gets none",
-	"IPVSDestination.lower_threshold": "connections below which it gets some again", "IPVSDestination.stats": "its own",
+	"IPVSDestination.tunnel_port": "see above", "IPVSDestination.lower_threshold": "connections below which it gets some again", "IPVSDestination.stats": "its own",
 	"IPVSStats.conns": "connections", "IPVSStats.cps": "connections per second", "IPVSStats.in_pps": "packets per second", "IPVSStats.out_pps": "packets per second", "IPVSStats.in_bps": "bytes per second", "IPVSStats.out_bps": "bytes per second",
 	"*.in_packets": "from clients", "*.out_packets": "to clients", "*.in_bytes": "from clients", "*.out_bytes": "to clients",
 
