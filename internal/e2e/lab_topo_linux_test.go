@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -58,8 +59,11 @@ func TestLabTopology(t *testing.T) {
 			}
 			run("lab", "up", m.Info().Name, "--name", lab)
 			t.Cleanup(func() { run("lab", "down", lab) })
+			// Only a snapshot has sockets, which prove a published port.
+			file := filepath.Join(t.TempDir(), "lab.json")
+			run("snapshot", file)
 			var g topo.Graph
-			if err := json.Unmarshal([]byte(run("topo", "-o", "json")), &g); err != nil {
+			if err := json.Unmarshal([]byte(run("topo", "--from", file, "-o", "json")), &g); err != nil {
 				t.Fatal(err)
 			}
 			p := fixtures.NewPlan(m, lab)

@@ -18,6 +18,18 @@ import (
 // labModules are those of the labs' rules and links, beside modules.
 var labModules = []string{"xt_addrtype", "xt_nat", "xt_MASQUERADE", "xt_REDIRECT", "xt_conntrack", "xt_state", "xt_comment", "xt_tcpudp", "gcm", "ctr"}
 
+// buildNscope builds the program into a folder and returns its path.
+func buildNscope(t *testing.T, dir string) string {
+	t.Helper()
+	binary := filepath.Join(dir, "nscope")
+	cmd := exec.Command("go", "build", "-o", binary, "github.com/nscope/nscope/cmd/nscope")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build nscope: %v\n%s", err, out)
+	}
+	return binary
+}
+
 // TestLabs: in a machine whose kernel has everything, every mode of lab passes and none is skipped.
 func TestLabs(t *testing.T) {
 	nettest.NeedsRoot(t)
@@ -26,12 +38,7 @@ func TestLabs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer remove()
-	binary := filepath.Join(dir, "nscope")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/nscope/nscope/cmd/nscope")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build nscope: %v\n%s", err, out)
-	}
+	binary := buildNscope(t, dir)
 	m := vm.New(t, vm.Config{Modules: append(labModules, modules...)})
 	args := []string{binary, "lab", "test", "-o", "json"}
 	if only := os.Getenv("NSCOPE_LABS"); only != "" {
