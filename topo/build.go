@@ -38,7 +38,6 @@ func Build(snaps ...*snapshot.Snapshot) *Graph {
 	b.carries()
 	b.tunnels()
 	b.services()
-	b.publishes()
 	b.nameSpaces()
 	return b.finish()
 }
@@ -106,20 +105,31 @@ func (b *builder) edge(kind EdgeKind, from, to string, a EdgeAttrs) {
 // finish sorts everything and makes the index.
 func (b *builder) finish() *Graph {
 	g := b.g
-	b.foldGaps()
 	slices.SortFunc(b.nodes, func(x, y *Node) int { return strings.Compare(x.ID, y.ID) })
-	slices.SortFunc(b.edges, compareEdges)
-	b.edges = slices.CompactFunc(b.edges, func(x, y *Edge) bool { return compareEdges(x, y) == 0 })
-	g.Nodes, g.Edges = make([]Node, len(b.nodes)), make([]Edge, len(b.edges))
+	g.Nodes = make([]Node, len(b.nodes))
 	for i, n := range b.nodes {
 		g.Nodes[i] = *n
 	}
-	for i, e := range b.edges {
-		g.Edges[i] = *e
-	}
+	b.takeEdges()
 	g.ix = newIndex(g)
 	g.ix.raw, g.ix.sources = b.raw, b.sources
+	// What follows packets needs the wires.
+	b.backends()
+	b.publishes()
+	b.takeEdges()
+	g.ix.indexEdges(g)
+	b.foldGaps()
 	return g
+}
+
+// takeEdges sorts the edges into the graph.
+func (b *builder) takeEdges() {
+	slices.SortFunc(b.edges, compareEdges)
+	b.edges = slices.CompactFunc(b.edges, func(x, y *Edge) bool { return compareEdges(x, y) == 0 })
+	b.g.Edges = make([]Edge, len(b.edges))
+	for i, e := range b.edges {
+		b.g.Edges[i] = *e
+	}
 }
 
 func compareEdges(x, y *Edge) int {
@@ -128,7 +138,9 @@ func compareEdges(x, y *Edge) int {
 		strings.Compare(a.Network, c.Network), strings.Compare(a.Address, c.Address), strings.Compare(a.Proto, c.Proto),
 		strings.Compare(a.HostAddr, c.HostAddr), cmp.Compare(a.HostPort, c.HostPort), cmp.Compare(a.TargetPort, c.TargetPort),
 		cmp.Compare(a.VNI, c.VNI), cmp.Compare(a.Port, c.Port), strings.Compare(a.By, c.By), strings.Compare(a.Source, c.Source),
-		slices.Compare(a.MACs, c.MACs), cmp.Compare(a.Weight, c.Weight), cmp.Compare(a.Mark, c.Mark), strings.Compare(a.State, c.State))
+		slices.Compare(a.MACs, c.MACs), cmp.Compare(a.Weight, c.Weight), cmp.Compare(a.Mark, c.Mark), strings.Compare(a.State, c.State),
+		cmp.Compare(a.HostPortTo, c.HostPortTo), slices.Compare(a.From, c.From), strings.Compare(a.Rule, c.Rule), cmp.Compare(a.ProxyPID, c.ProxyPID),
+		strings.Compare(a.Note, c.Note), strings.Compare(a.Scheduler, c.Scheduler))
 }
 
 // foldGaps takes over the snapshots' gaps and adds the graph's own, equal ones folded into one with a count.

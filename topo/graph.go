@@ -122,8 +122,11 @@ type NodeAttrs struct {
 	ServiceID    string   `json:"service_id,omitempty"`
 	VIPs         []string `json:"vips,omitempty"`
 	EndpointMode string   `json:"endpoint_mode,omitempty"`
-	Mark         uint32   `json:"mark,omitempty"`
-	Replicas     uint64   `json:"replicas,omitempty"`
+	// Mark is the firewall mark by which it is balanced, where it is one everywhere; Marks are all: each network, and each
+	// node, has its own.
+	Mark     uint32   `json:"mark,omitempty"`
+	Marks    []uint32 `json:"marks,omitempty"`
+	Replicas uint64   `json:"replicas,omitempty"`
 	// Backends are the service's running tasks on hosts that were not inspected ("10.0.1.3 web.1 on node2"); those on
 	// inspected ones have a backend edge.
 	Backends []string `json:"backends,omitempty"`
@@ -170,17 +173,32 @@ type EdgeAttrs struct {
 	VNI  uint32   `json:"vni,omitempty"`
 	Port uint16   `json:"port,omitempty"`
 	MACs []string `json:"macs,omitempty"`
-	// Address is a tunnel's remote VTEP, a balanced VIP, a backend's address.
+	// Address is a tunnel's remote VTEP, a balanced VIP, a backend's address, the address that a published port is
+	// translated to.
 	Address string `json:"address,omitempty"`
 	// Published ports.
 	Proto      string `json:"proto,omitempty"`
 	HostAddr   string `json:"host_addr,omitempty"`
 	HostPort   uint16 `json:"host_port,omitempty"`
 	TargetPort uint16 `json:"target_port,omitempty"`
-	By         string `json:"by,omitempty"` // dnat, proxy, mesh, host
+	By         string `json:"by,omitempty"` // dnat, proxy, mesh, host; empty where nothing implements the claim
+	// HostPortTo is the last port of a range that is translated alike, where a rule and no engine says so.
+	HostPortTo uint16 `json:"host_port_to,omitempty"`
+	// From are the senders whose packets rules translate: "outside", "host" (a process there, to one of its addresses),
+	// "loopback" (the same, to 127.0.0.1 or ::1). Absent where no rules were read.
+	From []string `json:"from,omitempty"`
+	// Rule is the rule that translates, as its table, chain and place in the chain.
+	Rule string `json:"rule,omitempty"`
+	// ProxyPID is the process that listens on the port in place of the container.
+	ProxyPID int `json:"proxy_pid,omitempty"`
+	// Note says what is odd: of a claim, what the kernel does instead; of a rule, that the container's engine claims no
+	// such port; of a backend, that the balancer has none.
+	Note string `json:"note,omitempty"`
 	// Load balancing.
 	Weight int    `json:"weight,omitempty"`
 	Mark   uint32 `json:"mark,omitempty"`
+	// Scheduler is that of the balancer's entry: rr, wrr, lc …
+	Scheduler string `json:"scheduler,omitempty"`
 	// Network is the name of the one on which the relation is, for balances and backend.
 	Network string `json:"network,omitempty"`
 	// State is a bridge port's STP state.

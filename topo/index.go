@@ -23,16 +23,21 @@ type index struct {
 }
 
 func newIndex(g *Graph) *index {
-	ix := &index{nodes: make(map[string]*Node, len(g.Nodes)), out: make(map[string][]*Edge, len(g.Nodes)), in: make(map[string][]*Edge, len(g.Nodes))}
+	ix := &index{nodes: make(map[string]*Node, len(g.Nodes))}
 	for i := range g.Nodes {
 		ix.nodes[g.Nodes[i].ID] = &g.Nodes[i]
 	}
+	ix.indexEdges(g)
+	return ix
+}
+
+func (ix *index) indexEdges(g *Graph) {
+	ix.out, ix.in = make(map[string][]*Edge, len(g.Nodes)), make(map[string][]*Edge, len(g.Nodes))
 	for i := range g.Edges {
 		e := &g.Edges[i]
 		ix.out[e.From] = append(ix.out[e.From], e)
 		ix.in[e.To] = append(ix.in[e.To], e)
 	}
-	return ix
 }
 
 // index is made by Build; a graph that was read from JSON gets its own on first use, which is not safe for several

@@ -7,8 +7,10 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo/ruleset"
 )
 
 // kernel is all that was seen of one running kernel: the snapshots with one boot id. Within it an inode means one
@@ -54,6 +56,9 @@ type space struct {
 	netID             string  // (start of) the id of the network it serves, for overlay, loadbalancer, ingress
 	net               *netw   // that network, where an engine knows it
 	work              []*work // what runs in it
+
+	rsOnce sync.Once
+	rs     *ruleset.Ruleset
 }
 
 // link is one link of a space.

@@ -35,9 +35,8 @@ const (
 func (b *builder) services() {
 	b.collectServices()
 	for _, s := range b.svcs {
-		b.addService(s)
-		b.balances(s)
-		b.backends(s)
+		marks := b.balances(s)
+		b.addService(s, marks)
 	}
 }
 
@@ -136,13 +135,16 @@ func (s *svc) addVIP(network string, a netip.Addr) {
 }
 
 // addService makes the service's node. A task elsewhere is an attribute; one here an edge.
-func (b *builder) addService(s *svc) {
+func (b *builder) addService(s *svc, marks []uint32) {
 	a := NodeAttrs{Engine: s.kind(), EngineID: s.best.Engine, ServiceID: s.id, EndpointMode: s.best.EndpointMode, Replicas: s.best.Replicas,
 		Image: s.best.Image, Mode: s.best.Mode, Source: s.best.Source, Ports: portStrings(s.best.Ports)}
 	for _, v := range s.vips {
 		a.VIPs = append(a.VIPs, v.addr.String())
 	}
 	a.VIPs = sortAddrs(a.VIPs)
+	if a.Marks = marks; len(marks) == 1 {
+		a.Mark = marks[0]
+	}
 	for id := range s.networks() {
 		a.Networks = append(a.Networks, b.netName(s, id))
 	}
@@ -205,54 +207,4 @@ func (b *builder) netName(s *svc, id string) string {
 
 func (b *builder) hasTask(s *svc, t *snapshot.Task) bool {
 	return slices.ContainsFunc(s.tasks, func(w *work) bool { return w.w.ID == t.Workload || w.w.Task == t.ID && t.ID != "" })
-}
-
-// balances draws the sandboxes that hold the service's VIP. An address on a link there proves it. Where the kernel has
-// no such address (it lacks IPVS, or the address was lost) the network's own sandbox is still the one in which the
-// engine means to balance: that is its claim.
-func (b *builder) balances(s *svc) {
-	for _, sp := range b.allSpaces() {
-		if sp.role != RoleLoadBalancer && sp.role != RoleIngress || sp.netID == "" {
-			continue
-		}
-		for _, v := range s.vips {
-			if !strings.HasPrefix(v.network, sp.netID) {
-				continue // another swarm may have the same address
-			}
-			a := EdgeAttrs{Source: SourceEngine, Address: v.addr.String(), Network: b.netName(s, v.network)}
-			for _, l := range sp.links {
-				if slices.ContainsFunc(l.l.Addrs, func(a snapshot.Addr) bool { return a.Prefix.Addr() == v.addr && a.Prefix.IsSingleIP() }) {
-					a.Source = ""
-				}
-			}
-			b.edge(EdgeBalances, sp.node, s.node, a)
-		}
-	}
-}
-
-// backends draws service → container for each network on which the service balances, or for endpoint mode dnsrr is
-// resolved. That a container is a member is the engine's word until the load balancer's own entries are read.
-func (b *builder) backends(s *svc) {
-	nets := s.networks()
-	for _, w := range s.tasks {
-		if !live(w.w) {
-			continue
-		}
-		n := 0
-		for i := range w.w.Endpoints {
-			ep := &w.w.Endpoints[i]
-			if !nets[ep.Network] || !ep.Addr.IsValid() && !ep.Addr6.IsValid() {
-				continue
-			}
-			addr := ep.Addr.Addr()
-			if !ep.Addr.IsValid() {
-				addr = ep.Addr6.Addr()
-			}
-			b.edge(EdgeBackend, s.node, w.node, EdgeAttrs{Source: SourceEngine, Address: addr.String(), Network: b.netName(s, ep.Network)})
-			n++
-		}
-		if n == 0 {
-			b.edge(EdgeBackend, s.node, w.node, EdgeAttrs{Source: SourceEngine})
-		}
-	}
 }

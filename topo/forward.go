@@ -1,0 +1,304 @@
+package topo
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo/ruleset"
+)
+
+// The senders for which it is told what becomes of a packet to a port.
+const (
+	fromOutside  = "outside"  // through the link that the default route leaves by
+	fromHost     = "host"     // a process in the namespace, to one of its addresses
+	fromLoopback = "loopback" // the same, to 127.0.0.1 or ::1
+)
+
+// side is one sender.
+type side struct {
+	from string
+	hook string
+	in   *link
+	src  netip.Addr
+	dst  netip.Addr
+}
+
+// answer is what rules do with the first packet of one sender to one port.
+type answer struct {
+	side
+	// to are the addresses that it is translated to: several where a rule draws lots. None: it is not translated.
+	to []netip.AddrPort
+	// by is the rule that translates, told where it is one.
+	by string
+	// dropped: it does not get past the hook.
+	dropped bool
+	// unknown says why it cannot be told.
+	unknown string
+}
+
+// rulesRead reports whether the firewall rules of a namespace are in its snapshot, all of them: an older one has none, and
+// a reader that failed has left a gap.
+func (sp *space) rulesRead() bool {
+	nf := &sp.ns.Netfilter
+	if nf.Generation == 0 && len(nf.Tables) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(sp.src.snap.Gaps, func(g snapshot.Gap) bool {
+		return g.Namespace == sp.ns.ID && (strings.HasPrefix(g.Reader, "netfilter") || strings.HasPrefix(g.Reader, "nftables") || strings.HasPrefix(g.Reader, "legacy") || strings.HasPrefix(g.Reader, "iptables"))
+	})
+}
+
+// rules are those of the namespace, ready to be evaluated.
+func (sp *space) rules() *ruleset.Ruleset {
+	sp.rsOnce.Do(func() { sp.rs = ruleset.New(&sp.ns.Netfilter) })
+	return sp.rs
+}
+
+// uplinks are the links through which packets come from outside: those of the default route, else those with a global
+// address that are no bridge.
+func (sp *space) uplinks() []*link {
+	var out, other []*link
+	for _, l := range sp.links {
+		def := slices.ContainsFunc(sp.ns.Routes, func(r snapshot.Route) bool {
+			return r.OIF == l.l.Index && r.Dst.IsValid() && r.Dst.Bits() == 0 && (r.Table == 254 || r.Table == 0)
+		})
+		switch {
+		case l.l.Type == "loopback":
+		case def:
+			out = append(out, l)
+		case l.l.Kind != "bridge" && l.l.Kind != "dummy" && (l.mainAddr(true).IsValid() || l.mainAddr(false).IsValid()):
+			other = append(other, l)
+		}
+	}
+	if len(out) == 0 {
+		out = other
+	}
+	return out[:min(len(out), 4)]
+}
+
+// A client outside: addresses kept for documentation (RFC 5737, RFC 3849), which nobody's rules name.
+var (
+	client4 = netip.MustParseAddr("198.51.100.77")
+	client6 = netip.MustParseAddr("2001:db8::77")
+)
+
+const clientPort = 45678
+
+func clientOf(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return client4
+	}
+	return client6
+}
+
+// sides are the senders to an address of the namespace; to all of its addresses where none is given.
+func (sp *space) sides(at netip.Addr) []side {
+	at = at.Unmap()
+	var out []side
+	local := func(a netip.Addr) {
+		from := fromHost
+		if a.IsLoopback() {
+			from = fromLoopback
+		}
+		out = append(out, side{from: from, hook: "output", src: a, dst: a})
+	}
+	if at.IsValid() && !at.IsUnspecified() {
+		if !at.IsLoopback() {
+			for _, l := range sp.uplinks() {
+				out = append(out, side{from: fromOutside, hook: "prerouting", in: l, src: clientOf(at), dst: at})
+			}
+		}
+		local(at)
+		return out
+	}
+	for _, v4 := range []bool{true, false} {
+		if at.IsValid() && at.Is4() != v4 {
+			continue
+		}
+		some := false
+		for _, l := range sp.uplinks() {
+			if a := l.mainAddr(v4); a.IsValid() && !a.IsLinkLocalUnicast() {
+				out = append(out, side{from: fromOutside, hook: "prerouting", in: l, src: clientOf(a), dst: a})
+				if !some {
+					local(a)
+				}
+				some = true
+			}
+		}
+		if v4 {
+			local(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		} else if some {
+			local(netip.IPv6Loopback())
+		}
+	}
+	return out
+}
+
+// packet is the first one of a sender to a port.
+func (sp *space) packet(s side, proto uint8, port uint16) ruleset.Packet {
+	p := ruleset.First(proto, netip.AddrPortFrom(s.src, clientPort), netip.AddrPortFrom(s.dst, port))
+	p.Known |= ruleset.FIn | ruleset.FOut
+	env := ruleEnv{sp}
+	if s.hook == "output" {
+		p.Local = true
+		out := sp.byName["lo"]
+		if !sp.owns(s.dst) {
+			if l, gw, ok := sp.route(s.dst); ok {
+				out, p.NextHop = l, gw
+			} else {
+				p.Known &^= ruleset.FOut
+			}
+		}
+		p.Out = env.iface(out)
+		return p
+	}
+	p.In = env.iface(s.in)
+	if s.in != nil && s.in.l.Master != 0 { // through a bridge's port
+		p.Known &^= ruleset.FPhys
+	}
+	return p
+}
+
+// ask evaluates what a sender's packet becomes.
+func (sp *space) ask(s side, proto uint8, port uint16) answer {
+	a := answer{side: s}
+	fam := "ip"
+	if s.dst.Is6() {
+		fam = "ip6"
+	}
+	r := sp.rules().Eval(ruleset.At{Family: fam, Hook: s.hook}, sp.packet(s, proto, port), ruleEnv{sp})
+	ways := []ruleset.Result{r}
+	if r.Verdict == ruleset.Unknown {
+		ways = r.Alternatives
+		if !r.Complete || len(ways) == 0 {
+			a.unknown = unknownWhy(&r)
+			return a
+		}
+	}
+	plain := 0
+	for i := range ways {
+		w := &ways[i]
+		p := &w.Packet
+		switch {
+		case w.Verdict == ruleset.Unknown:
+			a.unknown = unknownWhy(w)
+		case w.Verdict != ruleset.Accept:
+			a.dropped = true
+		case !p.Says(ruleset.FDst | ruleset.FDport):
+			a.unknown = "one of several addresses or ports is picked"
+		case p.Dst == s.dst && p.Dport == port:
+			plain++
+		default:
+			if to := netip.AddrPortFrom(p.Dst, p.Dport); !slices.Contains(a.to, to) {
+				a.to = append(a.to, to)
+			}
+			by := translatedBy(w)
+			if a.by != "" && by != a.by {
+				by = "several rules"
+			}
+			a.by = by
+		}
+	}
+	switch {
+	case a.unknown == "" && len(ways) > 1 && (len(a.to) > 0 && (plain > 0 || a.dropped) || plain > 0 && a.dropped):
+		a.unknown = unknownWhy(&r)
+	case a.unknown == "" && a.dropped && (plain > 0 || len(a.to) > 0):
+		a.dropped = false
+	}
+	if a.unknown != "" {
+		a.to, a.by, a.dropped = nil, "", false
+	}
+	slices.SortFunc(a.to, netip.AddrPort.Compare)
+	return a
+}
+
+func unknownWhy(r *ruleset.Result) string {
+	if r.By == nil {
+		return cmpOr(r.Why, "not known")
+	}
+	return strings.TrimSuffix(r.By.String()+": "+r.Why, ": ")
+}
+
+func cmpOr(s, t string) string {
+	if s == "" {
+		return t
+	}
+	return s
+}
+
+// translatedBy names the rule that translated the destination.
+func translatedBy(r *ruleset.Result) string {
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		src := r.Steps[i].Source()
+		if src == nil {
+			continue
+		}
+		for _, x := range src.Exprs {
+			if x.NAT != nil && (x.NAT.Kind == "dnat" || x.NAT.Kind == "redirect" || x.NAT.Kind == "netmap") {
+				return r.Steps[i].String()
+			}
+		}
+	}
+	return ""
+}
+
+// markOf is the mark that a packet has that came through a link and is delivered in the namespace, once it is past the
+// input hook's mangling, and the rule that gave it.
+func (sp *space) markOf(s side, proto uint8, port uint16) (mark uint32, by string, ok bool) {
+	fam := "ip"
+	if s.dst.Is6() {
+		fam = "ip6"
+	}
+	p := sp.packet(s, proto, port)
+	for _, hook := range []string{"prerouting", "input"} {
+		r := sp.rules().Eval(ruleset.At{Family: fam, Hook: hook}, p, ruleEnv{sp})
+		if r.Verdict != ruleset.Accept || !r.Packet.Says(ruleset.FMark) {
+			return 0, "", false
+		}
+		for i := range r.Steps {
+			if src := r.Steps[i].Source(); src != nil && slices.ContainsFunc(src.Exprs, func(x snapshot.NfExpr) bool {
+				return x.Assign != nil && x.Assign.To.Kind == "meta" && x.Assign.To.Key == "mark"
+			}) {
+				by = r.Steps[i].String()
+			}
+		}
+		p = r.Packet
+	}
+	return p.Mark, by, true
+}
+
+// virtual is the load balancer's entry that takes a packet: by its mark first, then by protocol, address and port
+// (ip_vs_service_find).
+func (sp *space) virtual(mark uint32, proto string, dst netip.AddrPort) *snapshot.IPVSService {
+	if sp.ns.IPVS == nil {
+		return nil
+	}
+	fam := "inet"
+	if dst.Addr().Is6() {
+		fam = "inet6"
+	}
+	var any *snapshot.IPVSService
+	for i := range sp.ns.IPVS.Services {
+		v := &sp.ns.IPVS.Services[i]
+		if v.Family != fam {
+			continue
+		}
+		switch {
+		case v.FWMark != 0:
+			if v.FWMark == mark {
+				return v
+			}
+		case v.Protocol == proto && v.Addr == dst.Addr() && v.Port == dst.Port():
+			any = v
+		case v.Protocol == proto && v.Addr == dst.Addr() && v.Port == 0 && any == nil:
+			any = v
+		}
+	}
+	return any
+}
+
+// markWords writes a mark as iptables and as ipvsadm do.
+func markWords(m uint32) string { return fmt.Sprintf("0x%x (%d)", m, m) }
