@@ -114,6 +114,7 @@ func (m *machine) exthdr(i int, b []byte) bool {
 		default:
 			f := fieldAt(h, int(off)*8, int(n)*8)
 			if f == nil {
+				v.hdr, v.off = h, int(off)*8
 				v.op.Offset, v.op.Len = int(off)*8, int(n)*8
 				break
 			}
@@ -121,7 +122,7 @@ func (m *machine) exthdr(i int, b []byte) bool {
 			v.typ = f.typ
 		}
 		if set {
-			if v.op.Len != 0 {
+			if v.hdr != nil {
 				return false
 			}
 			return m.assign(i, v.op, sreg, v.typ, false, int(n))
@@ -134,6 +135,19 @@ func (m *machine) exthdr(i int, b []byte) bool {
 		return m.store(dreg, v)
 	}
 	return false
+}
+
+// headerField names the bits of a header that a mask leaves, and tells how far they have to be moved to the right.
+func headerField(v *value) (op snapshot.NfOperand, f *field, first, shift int) {
+	first, bits, ok := run(v.mask)
+	if !ok || !zero(v.xor) {
+		return op, nil, 0, 0
+	}
+	if f = fieldAt(v.hdr, v.off+first, bits); f != nil {
+		op = v.op
+		op.Key, op.Offset, op.Len = v.hdr.name+" "+f.name, 0, 0
+	}
+	return op, f, first, v.n*8 - first - bits
 }
 
 func fieldAt(h *header, off, bits int) *field {

@@ -53,7 +53,7 @@ func (m *machine) fib(i int, b []byte) bool {
 	}
 	if flags&present != 0 {
 		key += " exists"
-		v.typ, v.n = vNum, 1
+		v.typ = vNum
 	}
 	v.op = snapshot.NfOperand{Kind: "fib", Key: key}
 	return m.store(dreg, v)

@@ -34,6 +34,8 @@ type value struct {
 	// base and off (in bits) are a payload's.
 	payload   bool
 	base, off int
+	// hdr is the extension header or option that the bits at off belong to.
+	hdr *header
 	// mask and xor were applied to it, in the register's byte order, then shift (to the left).
 	mask, xor []byte
 	shift     int

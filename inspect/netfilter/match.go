@@ -139,10 +139,25 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 	if v.payload {
 		return m.payloadMatches(v, op, data)
 	}
+	match := snapshot.NfMatch{Left: v.op, Op: cmpOps[op]}
+	if v.hdr != nil && v.mask != nil && len(data) == v.n && outside(data, v.mask) {
+		if left, f, first, _ := headerField(v); f != nil {
+			match.Left, match.Values = left, []snapshot.NfValue{constant(f.typ, false, cut(data, first, f.bits))}
+			return []snapshot.NfMatch{match}, true
+		}
+	}
+	if len(data) < v.n && (v.typ == vIP4 || v.typ == vIP6) && v.mask == nil && op <= cmpNe {
+		// Only the first bytes are compared: a network.
+		whole, mask := make([]byte, v.n), make([]byte, v.n)
+		copy(whole, data)
+		copy(mask, bytes.Repeat([]byte{0xff}, len(data)))
+		val, ok := underMask(whole, mask)
+		match.Values = []snapshot.NfValue{val}
+		return []snapshot.NfMatch{match}, ok
+	}
 	if len(data) < v.n && v.typ != vName {
 		return nil, false
 	}
-	match := snapshot.NfMatch{Left: v.op, Op: cmpOps[op]}
 	if !m.compareMasked(&match, v, v.typ, v.host, op, data) {
 		return nil, false
 	}
@@ -361,6 +376,11 @@ func rawOperand(v *value, off, bits int) snapshot.NfOperand {
 func (m *machine) operand(v *value) (op snapshot.NfOperand, t vtype, host bool, shift int, ok bool) {
 	if v.data != nil {
 		return op, 0, false, 0, false
+	}
+	if v.hdr != nil && v.mask != nil {
+		if op, f, _, shift := headerField(v); f != nil && (v.shift == 0 || v.shift == -shift) {
+			return op, f.typ, false, shift + v.shift, true
+		}
 	}
 	if !v.payload {
 		op = v.op

@@ -58,7 +58,7 @@ var (
 	}}
 	hdrICMP6 = &proto{name: "icmpv6", base: baseTransport, key: "type", fields: []field{
 		{"type", 0, 8, vNum, nil}, {"code", 8, 8, vNum, nil}, {"checksum", 16, 16, vNum, nil},
-		{"parameter-problem", 32, 32, vNum, []uint8{4}}, {"packet-too-big", 32, 32, vNum, []uint8{2}},
+		{"parameter-problem", 32, 32, vNum, []uint8{4}}, {"mtu", 32, 32, vNum, []uint8{2}},
 		{"id", 32, 16, vNum, []uint8{128, 129}}, {"sequence", 48, 16, vNum, []uint8{128, 129}},
 		{"max-delay", 32, 16, vNum, []uint8{130}},
 		{"taddr", 64, 128, vIP6, []uint8{135, 136, 137, 130, 131, 132}}, {"daddr", 192, 128, vIP6, []uint8{137}},

@@ -147,6 +147,14 @@ func decodeSet(b []byte) (table tableKey, s *set, ok bool) {
 	model.Name, model.Anonymous = s.name, flags&setAnonymous != 0
 	s.anonymous, s.interval = model.Anonymous, flags&setInterval != 0
 	s.keys = parts(keyType, s.keyLen, lens, keyOrder)
+	if s.interval {
+		// Intervals are of numbers in network byte order, whatever the type's.
+		for i := range s.keys {
+			if t := s.keys[i].typ; t == vNum || t == vBits {
+				s.keys[i].host = false
+			}
+		}
+	}
 	for _, p := range s.keys {
 		model.KeyTypes = append(model.KeyTypes, p.name)
 	}
