@@ -96,7 +96,7 @@ func (s *speller) expr(e *snapshot.NfExpr) []any {
 	case e.Map != nil:
 		return one("vmap", obj{"key": s.operand(&e.Map.Key), "data": s.setRef(e.Map.Map)})
 	case e.Verdict != nil:
-		return []any{verdict(e.Verdict)}
+		return []any{nftVerdict(e.Verdict)}
 	case e.Counter != nil:
 		return one("counter", obj{"packets": e.Counter.Packets, "bytes": e.Counter.Bytes})
 	case e.NAT != nil:
@@ -106,7 +106,7 @@ func (s *speller) expr(e *snapshot.NfExpr) []any {
 	case e.Limit != nil:
 		return []any{limit(e.Limit)}
 	case e.Reject != nil:
-		return one("reject", reject(e.Reject))
+		return one("reject", nftReject(e.Reject))
 	case e.Log != nil:
 		return one("log", logStep(e.Log))
 	case e.Update != nil:
@@ -299,7 +299,7 @@ func (s *speller) elems(set *snapshot.NfSet) []any {
 		}
 		switch {
 		case e.Verdict != nil:
-			out = append(out, []any{key, verdict(e.Verdict)})
+			out = append(out, []any{key, nftVerdict(e.Verdict)})
 		case e.Value != nil:
 			out = append(out, []any{key, s.value(dt, e.Value)})
 		case e.Object != "":
@@ -311,7 +311,7 @@ func (s *speller) elems(set *snapshot.NfSet) []any {
 	return out
 }
 
-func verdict(v *snapshot.NfVerdict) any {
+func nftVerdict(v *snapshot.NfVerdict) any {
 	switch v.Kind {
 	case "jump", "goto":
 		return obj{v.Kind: obj{"target": v.Chain}}
@@ -444,7 +444,7 @@ func limit(l *snapshot.NfLimit) any {
 	return obj{"limit": in}
 }
 
-func reject(r *snapshot.NfReject) any {
+func nftReject(r *snapshot.NfReject) any {
 	if r.With == "tcp-reset" {
 		return obj{"type": "tcp reset"}
 	}
