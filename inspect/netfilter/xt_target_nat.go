@@ -57,6 +57,9 @@ func nat(d xtData, r natRange) (e snapshot.NfExpr, ok bool) {
 		}
 	}
 	if r.flags&natPorts != 0 {
+		if r.from == 0 && r.to == 0 { // to no port: the model cannot tell it from none
+			return e, false
+		}
 		n.Port = r.from
 		if r.to != r.from {
 			n.PortTo = r.to

@@ -52,45 +52,51 @@ type matchSpeller func(*snapshot.NfXT, snapshot.NfMatch, []snapshot.NfMatch) (st
 
 // matchSpellers write conditions, by operand where that is enough, else by extension.
 var matchSpellers = map[string]matchSpeller{
-	"tcp":                 ports,
-	"udp":                 ports,
-	"udplite":             ports,
-	"sctp":                ports,
-	"dccp":                ports,
-	"tcpmss":              spanOption("mss", ":"),
-	"multiport":           multiport,
-	"icmp":                icmp("icmp-type"),
-	"icmp6":               icmp("icmpv6-type"),
-	"meta mark":           mark,
-	"ct mark":             mark,
-	"addrtype":            addrType,
-	"iprange":             ipRange,
-	"meta pkttype":        pktType,
-	"conntrack":           conntrack,
-	"state":               conntrack,
-	"xt comment":          comment,
-	"xt ctstate":          ctStateNames,
-	"xt statistic random": statisticRandom,
-	"xt statistic nth":    statisticNth,
-	"xt ipset":            ipset,
-	"xt policy":           policy,
-	"xt rpfilter":         rpfilter,
-	"meta length":         spanOption("length", ":"),
-	"mac":                 macSource,
-	"meta skuid":          spanOption("uid-owner", "-"),
-	"meta skgid":          spanOption("gid-owner", "-"),
-	"ttl":                 hops("ttl"),
-	"hl":                  hops("hl"),
-	"dscp":                hexOption("dscp", 2),
-	"tos":                 tos,
-	"meta cpu":            spanOption("cpu", ":"),
-	"meta cgroup":         spanOption("cgroup", ":"),
-	"ct helper":           textOption("helper"),
-	"devgroup":            devGroup,
-	"meta rtclassid":      realm,
-	"connbytes":           connBytes,
-	"ct label":            connLabel,
-	"xt string":           stringMatch,
+	"tcp":                   ports,
+	"udp":                   ports,
+	"udplite":               ports,
+	"sctp":                  ports,
+	"dccp":                  ports,
+	"tcpopt maxseg size":    spanOption("mss", ":"),
+	"mh":                    ports,
+	"multiport":             multiport,
+	"icmp":                  icmp("icmp-type"),
+	"icmp6":                 icmp("icmpv6-type"),
+	"meta mark":             mark,
+	"ct mark":               mark,
+	"addrtype":              addrType,
+	"iprange":               ipRange,
+	"meta pkttype":          pktType,
+	"conntrack":             conntrack,
+	"state":                 conntrack,
+	"xt comment":            comment,
+	"xt ctstate":            ctStateNames,
+	"xt statistic random":   statisticRandom,
+	"xt statistic nth":      statisticNth,
+	"xt ipset":              ipset,
+	"xt policy":             policy,
+	"xt rpfilter":           rpfilter,
+	"meta length":           spanOption("length", ":"),
+	"mac":                   macSource,
+	"meta skuid":            spanOption("uid-owner", "-"),
+	"meta skgid":            spanOption("gid-owner", "-"),
+	"ttl":                   hops("ttl"),
+	"hl":                    hops("hl"),
+	"dscp":                  hexOption("dscp", 2),
+	"tos":                   tos,
+	"meta cpu":              spanOption("cpu", ":"),
+	"meta cgroup":           spanOption("cgroup", ":"),
+	"ct helper":             quotedText("helper"),
+	"devgroup":              devGroup,
+	"meta rtclassid":        realm,
+	"connbytes":             connBytes,
+	"xt connlabel label":    connLabel,
+	"xt rateest":            words,
+	"xt nfacct nfacct-name": quotedText("nfacct-name"),
+	"xt cgroup path":        quotedText("path"),
+	"xt helper helper":      quotedText("helper"),
+	"ecn":                   ecn,
+	"xt string":             stringMatch,
 }
 
 // generic writes what only a module tests: the words of the key after the extension's name are an option, with the value
@@ -108,20 +114,50 @@ func generic(m snapshot.NfMatch) (string, error) {
 		}
 		s = not + " --" + option
 		for _, v := range m.Values {
-			switch {
-			case v.Num != nil:
-				s += " " + span(*v.Num, ":")
-			case v.Text != "":
-				s += " " + strings.Replace(v.Text, "*", "+", 1)
+			value, err := plain(ext, v)
+			if err != nil {
+				return "", err
 			}
+			s += value
+		}
+		if strings.HasSuffix(s, " 0:4294967295") { // all there are: iptables saves nothing of it, inverted or not
+			s = ""
 		}
 	}
 	return s + settings(m.Left.Opts, genericOrder[ext]), nil
 }
 
+// plain writes one value, with a space before.
+func plain(ext string, v snapshot.NfValue) (string, error) {
+	switch {
+	case v.Num != nil && ext == "owner":
+		return " " + span(*v.Num, "-"), nil
+	case v.Num != nil:
+		return " " + span(*v.Num, ":"), nil
+	case v.Text != "" && ext == "physdev":
+		return " " + strings.Replace(v.Text, "*", "+", 1), nil
+	case v.Text != "":
+		return " " + v.Text, nil
+	case v.Prefix.IsValid() && ext == "srh":
+		return " " + v.Prefix.String(), nil
+	}
+	s, err := shortNetwork(v)
+	return " " + s, err
+}
+
 // genericOrder is the order in which settings are saved.
 var genericOrder = map[string][]string{
-	"recent": {"seconds", "reap", "hitcount", "rttl", "name", "mask", "rsource", "rdest"},
+	"cluster":   {"cluster-total-nodes", "cluster-hash-seed"},
+	"connlimit": {"connlimit-mask", "connlimit-saddr", "connlimit-daddr"},
+	"hashlimit": {"hashlimit-burst", "hashlimit-mode", "hashlimit-name", "hashlimit-htable-size", "hashlimit-htable-max",
+		"hashlimit-htable-gcinterval", "hashlimit-htable-expire", "hashlimit-srcmask", "hashlimit-dstmask", "hashlimit-rate-match",
+		"hashlimit-rate-interval"},
+	"ipv6header": {"soft"},
+	"osf":        {"ttl", "log"},
+	"owner":      {"suppl-groups"},
+	"socket":     {"transparent", "nowildcard", "restore-skmark"},
+	"time":       {"timestart", "timestop", "monthdays", "weekdays", "datestart", "datestop", "kerneltz", "contiguous"},
+	"recent":     {"seconds", "reap", "hitcount", "rttl", "name", "mask", "rsource", "rdest"},
 }
 
 // settings writes options in an order, those without a value alone.

@@ -20,18 +20,6 @@ func spanOption(option, sep string) matchSpeller {
 	}
 }
 
-// textOption writes a word.
-func textOption(option string) matchSpeller {
-	return func(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
-		not, err := opposite(m)
-		if err != nil {
-			return "", err
-		}
-		v, err := single(m)
-		return not + " --" + option + quoted(v.Text), err
-	}
-}
-
 // hexOption writes a number in hexadecimal of n digits.
 func hexOption(option string, digits int) matchSpeller {
 	return func(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
@@ -102,10 +90,8 @@ func connBytes(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (stri
 		return "", notIPTables("%s is not compared with a number", m.Left.Key)
 	}
 	s := fmt.Sprintf("%s --connbytes %d", not, v.Num.From)
-	if v.Num.To != 1<<64-1 {
+	if v.Num.To != 0 && v.Num.To != 1<<64-1 {
 		s += fmt.Sprintf(":%d", v.Num.To)
-	} else {
-		s += ":"
 	}
 	dir := m.Left.Dir
 	if dir == "" {
@@ -120,7 +106,7 @@ func connLabel(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (stri
 		return "", err
 	}
 	n, err := number(m)
-	s := fmt.Sprintf("%s --label %d", not, n)
+	s := fmt.Sprintf("%s --label \"%d\"", not, n)
 	if _, ok := m.Left.Opts["set"]; ok {
 		s += " --set"
 	}
@@ -150,8 +136,37 @@ func stringMatch(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (st
 	return s + settings(m.Left.Opts, []string{"algo", "from", "to", "icase"}), nil
 }
 
+// words writes what is kept as iptables writes it.
+func words(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
+	return " " + m.Left.Opts["words"], nil
+}
+
+// quotedText writes a word, quoted where it has to be.
+func quotedText(option string) matchSpeller {
+	return func(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
+		not, err := opposite(m)
+		if err != nil {
+			return "", err
+		}
+		v, err := single(m)
+		return not + " --" + option + quoted(v.Text), err
+	}
+}
+
+func ecn(xt *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
+	if m.Left.Kind == "xt" {
+		return generic(m)
+	}
+	not, err := opposite(m)
+	if err != nil {
+		return "", err
+	}
+	n, err := number(m)
+	return fmt.Sprintf("%s --ecn-ip-ect %d", not, n), err
+}
+
 func isHexString(b []byte) bool {
-	if len(b) > 0 && b[len(b)-1] == '|' {
+	if len(b) > 0 && b[len(b)-1] == '\\' {
 		return true
 	}
 	for _, c := range b {

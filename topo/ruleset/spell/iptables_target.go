@@ -94,9 +94,6 @@ func (l *line) nat(n *snapshot.NfNAT) (string, error) {
 	case "tproxy":
 		return fmt.Sprintf("%s --on-port %d --on-ip %s --tproxy-mark 0x%x/0x%x", s, n.Port, addrText(n.Addr), n.Mark, n.MarkMask), nil
 	case "netmap":
-		if n.Prefix.IsSingleIP() {
-			return s + " --to " + addrText(n.Prefix.Addr()), nil
-		}
 		return s + " --to " + addrText(n.Prefix.Addr()) + "/" + strconv.Itoa(n.Prefix.Bits()), nil
 	case "dnat", "snat", "masquerade", "redirect":
 	default:
@@ -124,11 +121,11 @@ func natTo(n *snapshot.NfNAT) (s string) {
 		if n.AddrTo.IsValid() {
 			s += "-" + addrText(n.AddrTo)
 		}
-		if n.Addr.Is6() && n.Port != 0 {
+		if n.Addr.Is6() && (n.Port != 0 || n.PortTo != 0) {
 			s = "[" + s + "]"
 		}
 	}
-	if n.Port != 0 {
+	if n.Port != 0 || n.PortTo != 0 {
 		s += ":" + strconv.Itoa(int(n.Port))
 		if n.PortTo != 0 {
 			s += "-" + strconv.Itoa(int(n.PortTo))
@@ -156,7 +153,7 @@ var logLevels = []string{"emerg", "alert", "crit", "err", "warn", "notice", "inf
 func logTarget(e *snapshot.NfExpr) (string, error) {
 	g := e.Log
 	if g.Group != nil {
-		return nflog(g), nil
+		return nflog(g, e.XT != nil), nil
 	}
 	level := slices.Index(logLevels, g.Level)
 	if g.Level == "" {
@@ -181,7 +178,8 @@ func logTarget(e *snapshot.NfExpr) (string, error) {
 	return s, nil
 }
 
-func nflog(g *snapshot.NfLog) string {
+// nflog writes the target; in the structure of the extension, a length without the flag that uses it is --nflog-range.
+func nflog(g *snapshot.NfLog, xt bool) string {
 	s := " -j NFLOG"
 	if g.Prefix != "" {
 		s += " --nflog-prefix" + quoted(g.Prefix)
@@ -190,10 +188,10 @@ func nflog(g *snapshot.NfLog) string {
 		s += fmt.Sprintf(" --nflog-group %d", *g.Group)
 	}
 	switch {
-	case slices.Contains(g.Flags, "copy-len"):
+	case slices.Contains(g.Flags, "copy-len") || !xt && g.SnapLen != 0:
 		s += fmt.Sprintf(" --nflog-size %d", g.SnapLen)
 	case g.SnapLen != 0:
-		s += fmt.Sprintf(" --nflog-size %d", g.SnapLen)
+		s += fmt.Sprintf(" --nflog-range %d", g.SnapLen)
 	}
 	if g.Threshold != 0 {
 		s += fmt.Sprintf(" --nflog-threshold %d", g.Threshold)
@@ -212,10 +210,21 @@ func hexOf(s string, empty uint64) uint64 {
 // assign writes MARK and CONNMARK: what the mark becomes tells which.
 func assign(e *snapshot.NfExpr) (string, error) {
 	a := e.Assign
-	if e.XT == nil {
-		return "", notIPTables("%s %s of nftables", a.To.Kind, a.To.Key)
-	}
 	to := a.To.Kind + " " + a.To.Key
+	if e.XT == nil && to == "meta nftrace" && a.Value != nil && a.Value.Num != nil && a.Value.Num.From == 1 {
+		return " -j TRACE", nil
+	}
+	if e.XT == nil {
+		return "", notIPTables("%s of nftables", to)
+	}
+	if a.Value != nil && a.Value.Num != nil {
+		switch n := a.Value.Num.From; e.XT.Name {
+		case "CLASSIFY":
+			return fmt.Sprintf(" -j CLASSIFY --set-class %04x:%04x", n>>16, n&0xffff), nil
+		case "DSCP":
+			return fmt.Sprintf(" -j DSCP --set-dscp 0x%02x", n), nil
+		}
+	}
 	if to != "meta mark" && to != "ct mark" {
 		return "", notIPTables("set %s", to)
 	}
@@ -253,15 +262,35 @@ func shiftText(n int) string {
 
 // actionOrder are the options of targets that have no other form, in the order in which they are saved.
 var actionOrder = map[string][]string{
-	"CHECKSUM": {"checksum-fill"},
-	"CT":       {"notrack", "helper", "timeout", "ctevents", "expevents", "zone", "zone-orig", "zone-reply"},
-	"NOTRACK":  {},
-	"TCPMSS":   {"clamp-mss-to-pmtu", "set-mss"},
+	"AUDIT":       {"type"},
+	"CHECKSUM":    {"checksum-fill"},
+	"CLUSTERIP":   {"new", "hashmode", "clustermac", "total-nodes", "local-node", "hash-init"},
+	"CONNSECMARK": {"save", "restore"},
+	"DNPT":        {"src-pfx", "dst-pfx"},
+	"ECN":         {"ecn-tcp-remove", "ecn-tcp-ece", "ecn-tcp-cwr", "ecn-ip-ect"},
+	"HL":          {"hl-set", "hl-inc", "hl-dec"},
+	"HMARK": {"hmark-src-prefix", "hmark-dst-prefix", "hmark-sport-mask", "hmark-dport-mask", "hmark-spi-mask", "hmark-sport",
+		"hmark-dport", "hmark-spi", "hmark-proto-mask", "hmark-rnd", "hmark-mod", "hmark-offset", "hmark-tuple"},
+	"IDLETIMER":   {"timeout", "label", "alarm"},
+	"LED":         {"led-trigger-id", "led-delay", "led-always-blink"},
+	"RATEEST":     {"rateest-name", "rateest-interval", "rateest-ewmalog"},
+	"SECMARK":     {"selctx"},
+	"SNPT":        {"src-pfx", "dst-pfx"},
+	"SYNPROXY":    {"sack-perm", "timestamp", "wscale", "mss", "ecn"},
+	"TCPOPTSTRIP": {"strip-options"},
+	"TEE":         {"gateway", "oif"},
+	"TOS":         {"set-tos"},
+	"TRACE":       {},
+	"TTL":         {"ttl-set", "ttl-inc", "ttl-dec"},
+	"ULOG":        {"ulog-prefix", "ulog-nlgroup", "ulog-cprange", "ulog-qthreshold"},
+	"CT":          {"notrack", "helper", "timeout", "ctevents", "expevents", "zone", "zone-orig", "zone-reply"},
+	"NOTRACK":     {},
+	"TCPMSS":      {"clamp-mss-to-pmtu", "set-mss"},
 }
 
 func actionTarget(e *snapshot.NfExpr) (string, error) {
 	order, ok := actionOrder[e.XT.Name]
-	if !ok {
+	if !ok && e.XT.Name != "SET" {
 		return "", notIPTables("-j %s", e.XT.Name)
 	}
 	o := e.Action.Opts
@@ -269,8 +298,34 @@ func actionTarget(e *snapshot.NfExpr) (string, error) {
 		return " -j " + o["as"], nil
 	}
 	s := " -j " + e.XT.Name
+	if e.XT.Name == "SET" {
+		return setTarget(o)
+	}
 	if e.XT.Name == "CT" && e.Action.Name == "notrack" {
 		s += " --notrack"
 	}
 	return s + settings(o, order), nil
+}
+
+func setTarget(o map[string]string) (string, error) {
+	s := " -j SET"
+	ref := func(what string) error {
+		if o[what+"-index"] == "" {
+			return nil
+		}
+		if o[what+"-set"] == "" {
+			return notIPTables("the name of ipset %s is not known", o[what+"-index"])
+		}
+		s += " --" + what + "-set " + o[what+"-set"] + " " + o[what+"-dir"]
+		return nil
+	}
+	if err := ref("add"); err != nil {
+		return "", err
+	}
+	s += settings(o, []string{"exist", "timeout"})
+	if err := ref("del"); err != nil {
+		return "", err
+	}
+	err := ref("map")
+	return s + settings(o, []string{"map-mark", "map-prio", "map-queue"}), err
 }
