@@ -59,7 +59,7 @@ func present(proc, root, module string) bool {
 
 // symbols are functions of modules that other packages ask, for kernels of which no list says what is built in.
 var symbols = map[string]string{
-	"nf_tables": "nf_tables_newtable", "nfnetlink": "nfnetlink_subsys_register", "ip_vs": "ip_vs_genl_dump_services",
+	"nf_tables": "nf_tables_newtable", "nfnetlink": "nfnetlink_subsys_register", "ip_vs": "ip_vs_genl_dump_services", "nf_conntrack_netlink": "ctnetlink_dump_table",
 	"tcp_diag": "tcp_diag_dump", "udp_diag": "udp_diag_dump", "raw_diag": "raw_diag_dump",
 }
 
