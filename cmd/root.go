@@ -110,7 +110,7 @@ path:/run/netns/x, host, self.`,
 		return []string{"json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt
 	})
 	root.AddCommand(
-		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
+		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
 		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a),
 	)
 	// Help fits a terminal of 80 columns.

@@ -13,3 +13,8 @@ import (
 func Collect(context.Context, ...Option) (*snapshot.Snapshot, error) {
 	return nil, netns.ErrUnsupported
 }
+
+// ReadConns fails: network namespaces are Linux's.
+func ReadConns(*netns.Handle, ConnFilter, int) (*Conns, error) {
+	return nil, netns.ErrUnsupported
+}

@@ -31,9 +31,12 @@ type Conn struct {
 	// Timeout is how many seconds remain when no packet comes; 0 for one that was offloaded.
 	Timeout uint32 `json:"timeout_s"`
 	Mark    uint32 `json:"mark"`
-	Zone    uint16 `json:"zone,omitempty"`
-	Helper  string `json:"helper,omitempty"`
-	ID      uint32 `json:"id"`
+	// Zone is the conntrack zone, 0 for the default one.
+	Zone uint16 `json:"zone,omitempty"`
+	// Helper is the protocol's helper, as ftp.
+	Helper string `json:"helper,omitempty"`
+	// ID is the kernel's number of the entry, as long as it lives.
+	ID uint32 `json:"id"`
 }
 
 // ConnTuple is one direction of a [Conn].
