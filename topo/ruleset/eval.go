@@ -106,7 +106,12 @@ func (m *machine) nextBase() bool {
 		case e.conntrack:
 			m.p.Tracked = !m.p.Untracked
 		case e.nat != nil:
-			if m.p.Tracked && (!m.p.Says(FCt) || m.p.Ct&(CtNew|CtRelated) != 0) {
+			done := &m.p.srcDone
+			if e.priority == prioNATDst {
+				done = &m.p.dstDone
+			}
+			if m.p.Tracked && !*done && (!m.p.Says(FCt) || m.p.Ct&(CtNew|CtRelated) != 0) {
+				*done = true
 				m.nat = 0
 				m.begin(e.nat[0])
 				return true

@@ -112,7 +112,7 @@ func bits(c *snapshot.NfMatch, left load) match {
 	var mask uint64
 	for _, v := range c.Values {
 		if v.Num == nil {
-			return func(*machine) Tri { return Maybe }
+			return names(c, left)
 		}
 		mask |= v.Num.From
 	}
@@ -217,5 +217,20 @@ func quickPrefix(want netip.Prefix, six bool, f Fields, get func(*Packet) netip.
 			return hit
 		}
 		return miss
+	}
+}
+
+// names are bits that have names and no numbers.
+func names(c *snapshot.NfMatch, left load) match {
+	return func(m *machine) Tri {
+		v := left(m)
+		if v.kind == kNone {
+			return No
+		}
+		t := anyOf(&v, c.Values)
+		if c.Op == snapshot.NfNone {
+			return not(t)
+		}
+		return t
 	}
 }

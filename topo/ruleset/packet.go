@@ -127,6 +127,8 @@ type Packet struct {
 	Untracked bool `json:"untracked,omitempty"`
 	// Tracked: conntrack has seen it.
 	Tracked bool `json:"tracked,omitempty"`
+	// srcDone and dstDone: the kind of translation was looked for already, at an earlier hook; it is done once.
+	srcDone, dstDone bool
 	// NextHop is where a route leads, for masquerade, which picks its address by it.
 	NextHop netip.Addr `json:"next_hop,omitzero"`
 }

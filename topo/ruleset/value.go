@@ -14,13 +14,14 @@ import (
 type kind uint8
 
 const (
-	kNone  kind = iota // the packet has no such thing: the rule does not match, whatever it compares with
-	kOpen              // not said, or nobody can tell
-	kNum               // n, but for the bits that are open
-	kAddr              // addr
-	kText              // text; n may hold the same as a number
-	kBytes             // text holds raw bytes, in network byte order
-	kParts             // parts
+	kNone   kind = iota // the packet has no such thing: the rule does not match, whatever it compares with
+	kOpen               // not said, or nobody can tell
+	kNum                // n, but for the bits that are open
+	kAddr               // addr
+	kText               // text; n may hold the same as a number
+	kBytes              // text holds raw bytes, in network byte order
+	kParts              // parts
+	kEither             // parts, of which one is compared with
 )
 
 // val is what an operand gives for a packet.
@@ -97,6 +98,13 @@ func (v *val) number() (n, open uint64, ok bool) {
 func (v *val) is(c *snapshot.NfValue) Tri {
 	if v.kind == kOpen {
 		return Maybe
+	}
+	if v.kind == kEither {
+		out := No
+		for i := range v.parts {
+			out = max(out, v.parts[i].is(c))
+		}
+		return out
 	}
 	switch {
 	case c.Parts != nil:
@@ -178,7 +186,8 @@ func within(n, open uint64, c *snapshot.NfNum) Tri {
 }
 
 func masked(a netip.Addr, m *snapshot.NfMasked) Tri {
-	mask, err := hex.DecodeString(strings.TrimPrefix(m.Mask, "0x"))
+	h := strings.TrimPrefix(m.Mask, "0x")
+	mask, err := hex.DecodeString(h)
 	x, y := a.AsSlice(), m.Addr.AsSlice()
 	if err != nil || len(mask) != len(y) {
 		return Maybe

@@ -15,10 +15,17 @@ func xtest(o *snapshot.NfOperand) load {
 		return physdev(strings.TrimPrefix(o.Key, "physdev "))
 	case o.Key == "ipvs":
 		return func(m *machine) val { return said(&m.p, FIPVS, boolean(false)) }
-	case o.Key == "policy none":
-		return func(m *machine) val { return said(&m.p, FXfrm, boolean(true)) }
-	case o.Key == "policy ipsec":
-		return func(m *machine) val { return said(&m.p, FXfrm, boolean(false)) }
+	case o.Key == "policy":
+		return func(m *machine) val { return said(&m.p, FXfrm, boolean(o.Opts["pol"] == "none")) }
+	case o.Key == "multiport ports":
+		return func(m *machine) val {
+			if !m.p.Says(FSport | FDport) {
+				return opened
+			}
+			return val{kind: kEither, parts: []val{num(uint64(m.p.Sport), 16), num(uint64(m.p.Dport), 16)}}
+		}
+	case o.Key == "ctstate":
+		return ctStates
 	case strings.HasPrefix(o.Key, "rpfilter"):
 		return rpfilter(o.Opts)
 	}
@@ -75,4 +82,31 @@ func rpfilter(opts map[string]string) load {
 		good := r.Type == "unicast" || r.Type == "local" && local
 		return boolean(good && (loose || r.Out.Name == p.In.Name))
 	}
+}
+
+// ctStates is what xt_conntrack.c takes for the states of a packet: that of nftables, and SNAT and DNAT beside it.
+func ctStates(m *machine) val {
+	p := &m.p
+	var names []string
+	switch {
+	case p.Untracked:
+		names = append(names, "UNTRACKED")
+	case !p.Tracked:
+		names = append(names, "INVALID")
+	case !p.Says(FCt | FCtStatus):
+		return opened
+	default:
+		names = append(names, map[uint8]string{CtInvalid: "INVALID", CtNew: "NEW", CtRelated: "RELATED", CtEstablished: "ESTABLISHED"}[p.Ct])
+		if p.CtStatus&CtSNAT != 0 {
+			names = append(names, "SNAT")
+		}
+		if p.CtStatus&CtDNAT != 0 {
+			names = append(names, "DNAT")
+		}
+	}
+	v := val{kind: kEither}
+	for _, n := range names {
+		v.parts = append(v.parts, text(n))
+	}
+	return v
 }

@@ -1,0 +1,364 @@
+package ruleset
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+)
+
+// End is how a packet's way through a namespace ends.
+type End string
+
+// The ends.
+const (
+	Delivered End = "delivered" // to the namespace itself
+	Sent      End = "sent"      // out of the interface Out of the packet
+	Dropped   End = "dropped"
+	Rejected  End = "rejected"
+	NoRoute   End = "no route"
+	Taken     End = "taken" // by a program (queue), or by the rule itself
+	Unsure    End = "unknown"
+)
+
+// Fate is what became of a packet in a namespace.
+type Fate struct {
+	End    End    `json:"end"`
+	Packet Packet `json:"packet"`
+	// Port is the bridge port by which it leaves, where it was bridged.
+	Port  string `json:"port,omitempty"`
+	Route Route  `json:"route,omitzero"`
+	// With is the answer of a reject.
+	With string `json:"with,omitempty"`
+	// By is the rule or policy that decided, nil where none did; Why says what else did, in words.
+	By  *Ref   `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Hooks are the results of the hooks that it passed, in order.
+	Hooks []Result `json:"hooks,omitempty"`
+	// Alternatives are the ways in which an unknown end may turn out.
+	Alternatives []Fate `json:"alternatives,omitempty"`
+}
+
+// same: an observer sees no difference.
+func (f *Fate) same(g *Fate) bool {
+	if f.End != g.End || f.With != g.With || f.Port != g.Port || f.End == Unsure {
+		return false
+	}
+	if f.End != Delivered && f.End != Sent {
+		return true
+	}
+	p, q := &f.Packet, &g.Packet
+	const shown = FSrc | FDst | FSport | FDport
+	return p.Known&shown == q.Known&shown && p.Src == q.Src && p.Dst == q.Dst && p.Sport == q.Sport && p.Dport == q.Dport && p.Out.Name == q.Out.Name
+}
+
+// walker is a packet on its way.
+type walker struct {
+	s     *Space
+	hooks []Result
+	ways  *int
+}
+
+// maxWays bounds how many ways are followed through all hooks of one namespace.
+const maxWays = 64
+
+// Walk leads p through the namespace: one that comes through the interface in, or with in empty one that a socket of the
+// namespace sends. The interfaces of p need not be set. What comes through the port of a bridge goes where its DstMAC says;
+// without one it is taken to be for the bridge itself.
+func (s *Space) Walk(p Packet, in string) Fate {
+	ways := maxWays
+	w := &walker{s: s, ways: &ways}
+	if in == "" {
+		return w.output(p)
+	}
+	l := s.byName[in]
+	if l == nil {
+		return Fate{End: Unsure, Packet: p, Why: "there is no interface " + in}
+	}
+	p.In, p.Known = iface(l), p.Known|FIn|FOut
+	return w.hook(At{"netdev", "ingress"}, p, func(w *walker, p Packet, _ bool) Fate {
+		if br := s.byIndex[l.Master]; br != nil && br.Kind == "bridge" {
+			return w.bridge(p, l, br)
+		}
+		return w.prerouting(p)
+	})
+}
+
+func (w *walker) end(e End, p Packet, why string) Fate {
+	return Fate{End: e, Packet: p, Why: why, Hooks: w.hooks}
+}
+
+// hook runs one hook and goes on with next; where it may turn out in several ways each of them is gone.
+func (w *walker) hook(at At, p Packet, next func(*walker, Packet, bool) Fate) Fate {
+	r := w.s.Rules.Eval(at, p, w.s)
+	with := func(r Result) *walker {
+		c := *w
+		c.hooks = w.hooks
+		if len(r.Steps) > 0 || r.Verdict != Accept {
+			c.hooks = append(slices.Clip(w.hooks), r)
+		}
+		return &c
+	}
+	if r.Verdict != Unknown {
+		return with(r).after(r, next)
+	}
+	f := with(r).end(Unsure, r.Packet, r.Why)
+	f.By = r.By
+	if *w.ways -= len(r.Alternatives); !r.Complete || *w.ways < 0 {
+		return f
+	}
+	for _, a := range r.Alternatives {
+		g := with(a).after(a, next)
+		if !slices.ContainsFunc(f.Alternatives, func(have Fate) bool { return have.same(&g) }) {
+			f.Alternatives = append(f.Alternatives, g)
+		}
+	}
+	if len(f.Alternatives) == 1 {
+		return f.Alternatives[0]
+	}
+	return f
+}
+
+func (w *walker) after(r Result, next func(*walker, Packet, bool) Fate) Fate {
+	var f Fate
+	switch r.Verdict {
+	case Accept:
+		return next(w, r.Packet, r.Reroute)
+	case Drop:
+		f = w.end(Dropped, r.Packet, "")
+	case Reject:
+		f = w.end(Rejected, r.Packet, "")
+	default:
+		f = w.end(Taken, r.Packet, string(r.Verdict))
+	}
+	f.By, f.With = r.By, r.With
+	return f
+}
+
+// prerouting is where a packet for the IP stack comes in.
+func (w *walker) prerouting(p Packet) Fate {
+	return w.hook(At{p.Family, "prerouting"}, p, func(w *walker, p Packet, _ bool) Fate { return w.route(p) })
+}
+
+func query(p *Packet, in string) RouteQuery {
+	return RouteQuery{
+		Dst: p.Dst, Src: p.Src, In: in, Mark: p.Mark, OpenMark: !p.Says(FMark), Proto: p.Proto, UID: p.UID, OpenUID: p.Local && !p.Says(FUID),
+		Sport: p.Sport, Dport: p.Dport,
+	}
+}
+
+// route decides where a packet that came in goes.
+func (w *walker) route(p Packet) Fate {
+	if !p.Says(FDst | FSrc) {
+		return w.end(Unsure, p, "the address that it was translated to is not known")
+	}
+	if why := w.s.martian(&p); why != "" {
+		return w.end(Dropped, p, why)
+	}
+	r, ok := w.s.Route(query(&p, p.In.Name))
+	if !ok {
+		return w.end(Unsure, p, "the route to "+p.Dst.String()+" is not known")
+	}
+	switch r.Type {
+	case "local", "broadcast":
+		return w.hook(At{p.Family, "input"}, p, func(w *walker, p Packet, _ bool) Fate { return w.end(Delivered, p, "") })
+	case "unicast":
+		return w.forward(p, r)
+	case "":
+		return w.end(NoRoute, p, "no route to "+p.Dst.String())
+	case "multicast", "anycast":
+		return w.end(Unsure, p, "what becomes of "+r.Type+" is not modelled")
+	}
+	return w.end(NoRoute, p, r.Type+" route to "+p.Dst.String())
+}
+
+func (w *walker) forward(p Packet, r Route) Fate {
+	switch yes, known := w.s.forwards(p.Family, p.In.Name); {
+	case !known:
+		return w.end(Unsure, p, "whether the namespace forwards was not read")
+	case !yes:
+		return w.end(Dropped, p, "it is not forwarded: forwarding is off on "+p.In.Name)
+	}
+	p.Out, p.NextHop = r.Out, r.Gateway
+	return w.hook(At{p.Family, "forward"}, p, func(w *walker, p Packet, _ bool) Fate { return w.postrouting(p, r) })
+}
+
+func (w *walker) postrouting(p Packet, r Route) Fate {
+	// What is forwarded still has the interface that it came through here (since Linux 5.7).
+	return w.hook(At{p.Family, "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+		if r.Type == "local" {
+			p.In, p.Out = r.Out, Iface{}
+			return w.prerouting(p)
+		}
+		return w.hook(At{"netdev", "egress"}, p, func(w *walker, p Packet, _ bool) Fate {
+			f := w.end(Sent, p, "")
+			f.Route = r
+			return f
+		})
+	})
+}
+
+// output is the way of a packet that a socket sends.
+func (w *walker) output(p Packet) Fate {
+	p.Local, p.Known = true, p.Known|FIn|FOut
+	r, fate := w.outRoute(&p)
+	if fate != nil {
+		return *fate
+	}
+	if !p.Src.IsValid() {
+		p.Src = r.Source
+		p.Orig.Src = netip.AddrPortFrom(p.Src, p.Sport)
+	}
+	p.Out, p.NextHop = r.Out, r.Gateway
+	return w.hook(At{p.Family, "output"}, p, func(w *walker, p Packet, reroute bool) Fate {
+		r := r
+		if reroute {
+			if !p.Says(FDst) {
+				return w.end(Unsure, p, "the address that it was translated to is not known")
+			}
+			var fate *Fate
+			if r, fate = w.outRoute(&p); fate != nil {
+				return *fate
+			}
+			p.Out, p.NextHop = r.Out, r.Gateway
+		}
+		return w.postrouting(p, r)
+	})
+}
+
+func (w *walker) outRoute(p *Packet) (Route, *Fate) {
+	r, ok := w.s.Route(query(p, ""))
+	var f Fate
+	switch {
+	case !ok:
+		f = w.end(Unsure, *p, "the route to "+p.Dst.String()+" is not known")
+	case r.Type == "":
+		f = w.end(NoRoute, *p, "no route to "+p.Dst.String())
+	case r.Type == "blackhole" || r.Type == "unreachable" || r.Type == "prohibit":
+		f = w.end(NoRoute, *p, r.Type+" route to "+p.Dst.String())
+	default:
+		return r, nil
+	}
+	return r, &f
+}
+
+// martian is what fib_validate_source refuses: "" for nothing.
+func (s *Space) martian(p *Packet) string {
+	if p.Family != "ip" || p.In.Name == "" || s.byName[p.In.Name] != nil && s.byName[p.In.Name].Type == "loopback" {
+		return ""
+	}
+	dev := p.In.Name
+	if s.highest("route_localnet", dev) != "1" && (p.Dst.IsLoopback() || p.Src.IsLoopback()) {
+		return "loopback addresses do not come through " + dev
+	}
+	if s.local[p.Src] != nil && s.sysctl("net.ipv4.conf."+dev+".accept_local") != "1" {
+		return "its source is the namespace's own address"
+	}
+	mode := s.highest("rp_filter", dev)
+	if mode != "1" && mode != "2" {
+		return ""
+	}
+	q := RouteQuery{Dst: p.Src, Src: p.Dst}
+	r, ok := s.Route(q)
+	if ok && (r.Type != "unicast" || mode == "1" && r.Out.Name != dev) {
+		return "rp_filter of " + dev + ": an answer would not leave there"
+	}
+	return ""
+}
+
+// bridge is the way of a frame that comes through a bridge's port.
+func (w *walker) bridge(p Packet, port, br *snapshot.Link) Fate {
+	call := w.s.bridged(br, p.Family)
+	p.InBridge = br.Name
+	return w.hook(At{"bridge", "prerouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+		up := func(w *walker, p Packet) Fate {
+			p.In, p.PhysIn = iface(port), ""
+			return w.hook(At{"bridge", "input"}, p, func(w *walker, p Packet, _ bool) Fate {
+				p.In, p.InBridge = iface(br), ""
+				if call {
+					p.PhysIn = port.Name
+					return w.route(p)
+				}
+				return w.prerouting(p)
+			})
+		}
+		next := func(w *walker, p Packet, _ bool) Fate {
+			if !p.Says(FMAC) || p.DstMAC == "" || strings.EqualFold(p.DstMAC, br.MAC) {
+				return up(w, p)
+			}
+			if dst := p.Orig.Dst.Addr(); p.Says(FCtTuple) && p.Dst != dst {
+				if r, ok := w.s.Route(query(&p, br.Name)); !ok || r.Out.Name != br.Name {
+					return up(w, p)
+				}
+				return w.end(Unsure, p, "where a bridge sends what it has translated is not modelled")
+			}
+			return w.across(p, port, br, call)
+		}
+		if !call {
+			return next(w, p, false)
+		}
+		p.In, p.PhysIn, p.InBridge = iface(br), port.Name, ""
+		return w.hook(At{p.Family, "prerouting"}, p, next)
+	})
+}
+
+// across is the way from one port of a bridge to another.
+func (w *walker) across(p Packet, port, br *snapshot.Link, call bool) Fate {
+	out := w.s.portTo(br, p.DstMAC)
+	switch {
+	case out == nil:
+		return w.end(Unsure, p, "behind which port of "+br.Name+" "+p.DstMAC+" is was not learnt")
+	case out == port && (port.BridgePort == nil || !port.BridgePort.Hairpin):
+		return w.end(Dropped, p, "it would leave by the port that it came through")
+	case port.BridgePort != nil && out.BridgePort != nil && port.BridgePort.Isolated && out.BridgePort.Isolated:
+		return w.end(Dropped, p, "both ports are isolated")
+	}
+	l2 := func(p *Packet, in bool) {
+		p.In, p.Out, p.PhysIn, p.PhysOut = Iface{}, iface(out), "", ""
+		p.InBridge, p.OutBridge = "", br.Name
+		if in {
+			p.In, p.InBridge = iface(port), br.Name
+		}
+	}
+	l3 := func(p *Packet, in bool) {
+		p.In, p.Out, p.PhysIn, p.PhysOut = Iface{}, iface(br), port.Name, out.Name
+		p.InBridge, p.OutBridge = "", ""
+		if in {
+			p.In = iface(br)
+		}
+	}
+	maybe := func(w *walker, hook string, p Packet, next func(*walker, Packet, bool) Fate) Fate {
+		if !call {
+			return next(w, p, false)
+		}
+		l3(&p, hook == "forward")
+		return w.hook(At{p.Family, hook}, p, next)
+	}
+	l2(&p, true)
+	return w.hook(At{"bridge", "forward"}, p, func(w *walker, p Packet, _ bool) Fate {
+		return maybe(w, "forward", p, func(w *walker, p Packet, _ bool) Fate {
+			l2(&p, false)
+			return w.hook(At{"bridge", "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+				return maybe(w, "postrouting", p, func(w *walker, p Packet, _ bool) Fate {
+					p.Out = iface(br)
+					f := w.end(Sent, p, "")
+					f.Port = out.Name
+					return f
+				})
+			})
+		})
+	})
+}
+
+// portTo is the port of a bridge behind which a MAC address is.
+func (s *Space) portTo(br *snapshot.Link, mac string) *snapshot.Link {
+	for i := range s.ns.FDB {
+		e := &s.ns.FDB[i]
+		l := s.byIndex[e.Ifindex]
+		if e.Master == br.Index && l != nil && l.Master == br.Index && strings.EqualFold(e.MAC, mac) {
+			return l
+		}
+	}
+	return nil
+}
