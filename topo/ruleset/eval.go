@@ -94,7 +94,7 @@ func (m *machine) run() Result {
 // nextBase begins the next base chain; what is none (conntrack) is done on the way.
 func (m *machine) nextBase() bool {
 	if m.entry >= 0 && m.entry < len(m.hook.entries) {
-		if e := &m.hook.entries[m.entry]; e.nat != nil && m.nat+1 < len(e.nat) && !m.translated {
+		if e := &m.hook.entries[m.entry]; e.translates && m.nat+1 < len(e.nat) && !m.translated {
 			m.nat++
 			m.begin(e.nat[m.nat])
 			return true
@@ -105,16 +105,18 @@ func (m *machine) nextBase() bool {
 		switch {
 		case e.conntrack:
 			m.p.Tracked = !m.p.Untracked
-		case e.nat != nil:
+		case e.translates:
 			done := &m.p.srcDone
 			if e.priority == prioNATDst {
 				done = &m.p.dstDone
 			}
 			if m.p.Tracked && !*done && (!m.p.Says(FCt) || m.p.Ct&(CtNew|CtRelated) != 0) {
 				*done = true
-				m.nat = 0
-				m.begin(e.nat[0])
-				return true
+				if len(e.nat) > 0 {
+					m.nat = 0
+					m.begin(e.nat[0])
+					return true
+				}
 			}
 		case m.concerns(e.chain):
 			m.begin(e.chain)

@@ -11,7 +11,7 @@ func (r *Ruleset) Reach(at At, p Packet, env Env) []Step {
 		switch {
 		case e.conntrack:
 			m.p.Tracked = true
-		case e.nat != nil:
+		case e.translates:
 			for _, c := range e.nat {
 				m.reachBase(c)
 			}

@@ -54,7 +54,9 @@ type entry struct {
 	priority  int32
 	chain     *chain
 	conntrack bool
-	nat       []*chain
+	// translates: the chains are those of nat, if any.
+	translates bool
+	nat        []*chain
 }
 
 // New makes nf ready. It keeps pointers into nf, which must not change while the Ruleset is in use.
@@ -124,12 +126,16 @@ func (r *Ruleset) at(at At) *hook {
 		return h
 	}
 	var plain, nat []*chain
+	// Once any chain translates, all four hooks of its family do (nf_nat_register_fn): where they have no chain of their own
+	// they settle that nothing is translated.
+	translates := false
 	for _, t := range r.tables {
 		if !sees(t.src.Family, at) || slices.Contains(t.src.Flags, "dormant") {
 			continue
 		}
 		for i := range t.src.Chains {
 			c := &t.src.Chains[i]
+			translates = translates || c.Type == "nat"
 			if c.Hook != at.Hook {
 				continue
 			}
@@ -158,12 +164,12 @@ func (r *Ruleset) at(at At) *hook {
 	if ip && (at.Hook == "prerouting" || at.Hook == "output") {
 		add(entry{priority: prioConntrack, conntrack: true})
 	}
-	if ip && len(nat) > 0 {
+	if ip && translates && at.Hook != "forward" {
 		p := int32(prioNATSrc)
 		if at.Hook == "prerouting" || at.Hook == "output" {
 			p = prioNATDst
 		}
-		add(entry{priority: p, nat: nat})
+		add(entry{priority: p, translates: true, nat: nat})
 	}
 	r.hooks[at] = h
 	return h

@@ -77,7 +77,20 @@ func (s *Space) Masquerade(out Iface, next netip.Addr) (netip.Addr, bool) {
 	return s.selectAddr(l, next), true
 }
 
-func (s *Space) selectAddr(l *snapshot.Link, next netip.Addr) (first netip.Addr) {
+// selectAddr is inet_select_addr. An interface without an address of its own borrows that of the first that has one.
+func (s *Space) selectAddr(l *snapshot.Link, next netip.Addr) netip.Addr {
+	if a := firstAddrOf(l, next); a.IsValid() {
+		return a
+	}
+	for i := range s.ns.Links {
+		if a := firstAddrOf(&s.ns.Links[i], netip.Addr{}); a.IsValid() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+func firstAddrOf(l *snapshot.Link, next netip.Addr) (first netip.Addr) {
 	for _, a := range l.Addrs {
 		if !a.Prefix.Addr().Is4() || a.Scope != "global" || slices.Contains(a.Flags, "secondary") {
 			continue

@@ -153,12 +153,12 @@ func (w *walker) route(p Packet) Fate {
 	if !p.Says(FDst | FSrc) {
 		return w.end(Unsure, p, "the address that it was translated to is not known")
 	}
-	if why := w.s.martian(&p); why != "" {
-		return w.end(Dropped, p, why)
-	}
 	r, ok := w.s.Route(query(&p, p.In.Name))
 	if !ok {
 		return w.end(Unsure, p, "the route to "+p.Dst.String()+" is not known")
+	}
+	if why := w.s.martian(&p); why != "" && r.Type != "" {
+		return w.end(Dropped, p, why)
 	}
 	switch r.Type {
 	case "local", "broadcast":
@@ -179,6 +179,12 @@ func (w *walker) forward(p Packet, r Route) Fate {
 		return w.end(Unsure, p, "whether the namespace forwards was not read")
 	case !yes:
 		return w.end(Dropped, p, "it is not forwarded: forwarding is off on "+p.In.Name)
+	}
+	if p.Says(FTTL) { // counted down before the hook
+		if p.TTL <= 1 {
+			return w.end(Dropped, p, "its TTL is used up")
+		}
+		p.TTL--
 	}
 	p.Out, p.NextHop = r.Out, r.Gateway
 	return w.hook(At{p.Family, "forward"}, p, func(w *walker, p Packet, _ bool) Fate { return w.postrouting(p, r) })
@@ -284,14 +290,11 @@ func (w *walker) bridge(p Packet, port, br *snapshot.Link) Fate {
 			})
 		}
 		next := func(w *walker, p Packet, _ bool) Fate {
+			if dst := p.Orig.Dst.Addr(); call && p.Says(FCtTuple) && (!p.Says(FDst) || p.Dst != dst) {
+				return w.bridgedNAT(p, port, br, up)
+			}
 			if !p.Says(FMAC) || p.DstMAC == "" || strings.EqualFold(p.DstMAC, br.MAC) {
 				return up(w, p)
-			}
-			if dst := p.Orig.Dst.Addr(); p.Says(FCtTuple) && p.Dst != dst {
-				if r, ok := w.s.Route(query(&p, br.Name)); !ok || r.Out.Name != br.Name {
-					return up(w, p)
-				}
-				return w.end(Unsure, p, "where a bridge sends what it has translated is not modelled")
 			}
 			return w.across(p, port, br, call)
 		}
@@ -301,6 +304,39 @@ func (w *walker) bridge(p Packet, port, br *snapshot.Link) Fate {
 		p.In, p.PhysIn, p.InBridge = iface(br), port.Name, ""
 		return w.hook(At{p.Family, "prerouting"}, p, next)
 	})
+}
+
+// bridgedNAT is the way of a frame whose packet br_netfilter has let be sent elsewhere (br_nf_pre_routing_finish): where the
+// route leads back to the bridge it is bridged to the next hop's address, else it goes up.
+func (w *walker) bridgedNAT(p Packet, port, br *snapshot.Link, up func(*walker, Packet) Fate) Fate {
+	if !p.Says(FDst | FSrc) {
+		return w.end(Unsure, p, "the address that it was translated to is not known")
+	}
+	if why := w.s.martian(&p); why != "" {
+		return w.end(Dropped, p, why)
+	}
+	r, ok := w.s.Route(query(&p, br.Name))
+	switch {
+	case !ok:
+		return w.end(Unsure, p, "the route to "+p.Dst.String()+" is not known")
+	case r.Type == "local":
+		return up(w, p)
+	case r.Type != "unicast":
+		return w.end(NoRoute, p, "no route to "+p.Dst.String())
+	case r.Out.Name != br.Name:
+		return up(w, p)
+	}
+	next := r.Gateway
+	if !next.IsValid() {
+		next = p.Dst
+	}
+	for _, n := range w.s.ns.Neighbors {
+		if n.Ifindex == br.Index && n.Addr == next && n.MAC != "" {
+			p.DstMAC = n.MAC
+			return w.across(p, port, br, true)
+		}
+	}
+	return w.end(Unsure, p, "the hardware address of "+next.String()+" is not known")
 }
 
 // across is the way from one port of a bridge to another.
