@@ -165,6 +165,7 @@ func (w *filterWorld) read() {
 		}
 		defer f.Close()
 		f.Read(&w.ns, gap)
+		netfilter.ReadLegacy(&w.ns, gap)
 		return nil
 	}))
 }

@@ -102,6 +102,7 @@ func (m *machine) translate(n *snapshot.NfNAT, addr, port val) outcome {
 		}
 	}
 	m.translated = true
+	before := *p
 	m.natPort(n, port, src)
 	if !known {
 		p.open(f)
@@ -113,10 +114,13 @@ func (m *machine) translate(n *snapshot.NfNAT, addr, port val) outcome {
 		}
 		p.Dst, p.Known = a, p.Known|FDst
 	}
-	if src {
-		p.CtStatus |= CtSNAT
-	} else {
-		p.CtStatus |= CtDNAT
+	// What is translated to what it is already does not count as translated (nf_nat_setup_info).
+	if p.Src != before.Src || p.Dst != before.Dst || p.Sport != before.Sport || p.Dport != before.Dport || p.Known&before.Known != before.Known {
+		if src {
+			p.CtStatus |= CtSNAT
+		} else {
+			p.CtStatus |= CtDNAT
+		}
 	}
 	return outcome{kind: accept, did: m.translation(n.Kind, src, known)}
 }

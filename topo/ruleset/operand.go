@@ -136,9 +136,19 @@ func meta(key string) load {
 			return ifaceOf(&m.p, FOut, &m.p.Out, func(i *Iface) val { return num(uint64(i.Group), 0) })
 		}
 	case "iiftype":
-		return func(m *machine) val { return ifaceOf(&m.p, FIn, &m.p.In, ifaceType) }
+		return func(m *machine) val {
+			if m.p.In == (Iface{}) {
+				return opened // kernels differ: by the frame's device, or no match
+			}
+			return ifaceOf(&m.p, FIn, &m.p.In, ifaceType)
+		}
 	case "oiftype":
-		return func(m *machine) val { return ifaceOf(&m.p, FOut, &m.p.Out, ifaceType) }
+		return func(m *machine) val {
+			if m.p.Out == (Iface{}) {
+				return opened // kernels differ: by the frame's device, or no match
+			}
+			return ifaceOf(&m.p, FOut, &m.p.Out, ifaceType)
+		}
 	case "iifkind":
 		return func(m *machine) val { return ifaceOf(&m.p, FIn, &m.p.In, func(i *Iface) val { return text(i.Kind) }) }
 	case "oifkind":
@@ -203,12 +213,13 @@ func bridgeName(m *machine, s string) val {
 	return text(s)
 }
 
-// owner is the user or group of the socket that sent a packet. One that comes in has none until it is delivered.
+// owner is the user or group of the socket that sent a packet. It is lost where the packet loops back; one that comes in
+// has that of a connected socket from the hook input on, which the first packet of a connection has not.
 func owner(m *machine, f Fields, id uint32) val {
 	switch {
-	case m.p.Local:
+	case m.p.Local && (m.at.Hook == "output" || m.at.Hook == "postrouting" || m.at.Hook == "egress"):
 		return said(&m.p, f, num(uint64(id), 0))
-	case m.at.Hook == "input":
+	case m.at.Hook == "input" && !(m.p.Says(FCt) && m.p.Ct == CtNew):
 		return opened
 	}
 	return none
