@@ -51,6 +51,9 @@ func (b *builder) balances(s *svc) (marks []uint32) {
 	return marks
 }
 
+// notATask is the note of a backend that only IPVS has: the service's members are its tasks.
+const notATask = "no task of the service"
+
 // probedPort is the one with which a VIP is asked for whose service has none published: Docker marks by address alone.
 const probedPort = 80
 
@@ -75,7 +78,7 @@ func (b *builder) backends() {
 				proven[w.node+" "+d.Addr.String()] = true
 				a := EdgeAttrs{Address: d.Addr.String(), Network: e.Attrs.Network, Weight: int(d.Weight), Mark: e.Attrs.Mark}
 				if len(s.tasks) > 0 && !slices.Contains(s.tasks, w) {
-					a.Note = "no task of the service"
+					a.Note = notATask
 				}
 				b.edge(EdgeBackend, s.node, w.node, a)
 			}

@@ -118,6 +118,7 @@ func (b *builder) finish() *Graph {
 	b.publishes()
 	b.takeEdges()
 	g.ix.indexEdges(g)
+	g.portsByRule()
 	b.foldGaps()
 	return g
 }

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path"
@@ -237,10 +238,12 @@ func (f *finder) mark(val string) {
 		return
 	}
 	for i := range f.g.Nodes {
-		if n := &f.g.Nodes[i]; n.Kind == KindService && uint64(n.Attrs.Mark) == m {
+		if n := &f.g.Nodes[i]; n.Kind == KindService && uint64(n.Attrs.Mark) == m &&
+			!slices.ContainsFunc(f.g.In(n.ID, EdgeBalances), func(e *Edge) bool { return uint64(e.Attrs.Mark) == m }) {
 			f.hit(n, "mark", fmt.Sprintf("0x%x (%d) is the firewall mark of service %s", m, m, n.Name), f.g.Members(n)...)
 		}
 	}
+	f.marked(uint32(m))
 }
 
 func (f *finder) vni(val string) {
@@ -286,7 +289,7 @@ func (f *finder) port(val string) bool {
 	told := map[string]bool{} // "<netns> <proto>" of which it is said who published there
 	for i := range f.g.Edges {
 		e := &f.g.Edges[i]
-		if e.Kind != EdgePublishes || uint64(e.Attrs.HostPort) != p || proto != "" && e.Attrs.Proto != proto || !portAt(e, addr) {
+		if e.Kind != EdgePublishes || p < uint64(e.Attrs.HostPort) || p > uint64(max(e.Attrs.HostPort, e.Attrs.HostPortTo)) || proto != "" && e.Attrs.Proto != proto || !portAt(e, addr) {
 			continue
 		}
 		from, ok1 := f.g.Node(e.From)
@@ -331,13 +334,25 @@ func (f *finder) published(e *Edge, from, to *Node) {
 	if strings.Trim(a.HostAddr, "0.:") != "" {
 		where += " at " + a.HostAddr
 	}
-	by := map[string]string{"proxy": "through a proxy that listens there", "mesh": "through the routing mesh", "host": "in host mode", "dnat": "by DNAT"}[a.By]
-	s := fmt.Sprintf("port %d/%s of %s is published by %s %s for its port %d", a.HostPort, a.Proto, where, from.Kind, f.g.shortName(from), a.TargetPort)
-	if by != "" {
+	port := strconv.Itoa(int(a.HostPort))
+	if a.HostPortTo != 0 {
+		port += "-" + strconv.Itoa(int(a.HostPortTo))
+	}
+	what := fmt.Sprintf("%s %s", from.Kind, f.g.shortName(from))
+	if from.Kind == KindNetns {
+		what = f.g.netnsPhrase(from)
+	}
+	s := fmt.Sprintf("port %s/%s of %s is published by %s for its port %d", port, a.Proto, where, what, a.TargetPort)
+	if by := f.publishedHow(e); by != "" {
 		s += ", " + by
 	}
-	if a.Source == SourceEngine && from.Attrs.Engine != "" {
+	switch {
+	case a.Source == SourceEngine && a.Note != "":
+		s += fmt.Sprintf(", claims %s: %s", cmp.Or(from.Attrs.Engine, "the engine"), a.Note)
+	case a.Source == SourceEngine && from.Attrs.Engine != "":
 		s += ", says " + from.Attrs.Engine
+	case a.Note != "":
+		s += ": " + a.Note
 	}
 	var related []*Node
 	if from.Kind == KindService {
@@ -364,6 +379,10 @@ func (f *finder) listens(n *Node, port uint16, proto string, addr netip.Addr, to
 		if s.Comm != "" {
 			who = fmt.Sprintf("%s (pid %d)", s.Comm, s.PID)
 		}
-		f.hit(n, "socket", fmt.Sprintf("%s listens on %s port %d in %s", who, s.Proto, port, f.g.netnsPhrase(n)), f.g.runner(n))
+		text := fmt.Sprintf("%s listens on %s port %d in %s", who, s.Proto, port, f.g.netnsPhrase(n))
+		if at.Unmap() == embeddedDNS && slices.ContainsFunc(f.g.NameServer(n), func(l string) bool { return strings.Contains(l, " to "+s.Local.String()+",") }) {
+			text += fmt.Sprintf(", where the rules there lead %s:53", embeddedDNS)
+		}
+		f.hit(n, "socket", text, f.g.runner(n))
 	}
 }

@@ -119,6 +119,9 @@ func (f *finder) ip(val string) bool {
 		a = p.Addr()
 	}
 	a = a.Unmap().WithZone("")
+	if a == embeddedDNS {
+		f.nameServers()
+	}
 	if a.IsLoopback() {
 		for _, n := range f.g.where(nil, func(n *Node) bool { return n.Attrs.Role == RoleHost }) {
 			f.hit(n, "address", fmt.Sprintf("%s is a loopback address: every netns has its own", a))
@@ -131,6 +134,8 @@ func (f *finder) ip(val string) bool {
 	for _, n := range f.g.where(nil, func(n *Node) bool { return n.Kind == KindVTEP && n.Attrs.Address == a.String() }) {
 		f.vtep(n)
 	}
+	f.virtuals(a)
+	f.balancedTo(a)
 	if len(f.hits) == 0 {
 		f.claims(a)
 	}
@@ -138,6 +143,7 @@ func (f *finder) ip(val string) bool {
 		f.neighbours(func(x netip.Addr, _ string) bool { return x.Unmap().WithZone("") == a }, a.String())
 		f.subnets(a)
 	}
+	f.inSets(a)
 	return true
 }
 
@@ -160,7 +166,7 @@ func (f *finder) vips(a netip.Addr) {
 				s += " on network " + e.Attrs.Network
 			}
 		}
-		if by := f.g.balancers(n, a.String()); by != "" {
+		if by := f.g.balancedHow(n, a.String(), nil); by != "" {
 			s += ", balanced in " + by
 		}
 		s += ", for " + count(len(f.g.Members(n)), "container") + " here"

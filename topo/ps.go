@@ -77,6 +77,7 @@ func (g *Graph) containerRow(n *Node) PSRow {
 	a := &n.Attrs
 	r := PSRow{ID: n.ID, Name: n.Name, Host: n.Host, Engine: a.Engine, Mode: a.Mode, State: a.State, PID: a.PID, Addresses: list(a.Addrs),
 		Wires: []string{}, Networks: list(a.Networks), Ports: list(a.Ports), Image: a.Image, Pod: a.Pod, Service: a.Service}
+	r.Ports = g.portsShown(n)
 	if ns, ok := g.Netns(n); ok {
 		r.Netns, r.NetnsID = ns.Attrs.Inode, ns.ID
 		if a.Mode != "host" {
@@ -84,6 +85,20 @@ func (g *Graph) containerRow(n *Node) PSRow {
 		}
 	}
 	return r
+}
+
+// portsShown are a container's ports; of one that its engine claims and nothing in the kernel implements it says so.
+func (g *Graph) portsShown(n *Node) []string {
+	out := slices.Clone(list(n.Attrs.Ports))
+	for _, e := range g.Out(n.ID, EdgePublishes) {
+		if e.Attrs.Source != SourceEngine || e.Attrs.Note == "" {
+			continue
+		}
+		if i := slices.Index(out, e.portString()); i >= 0 {
+			out[i] += " (claimed only)"
+		}
+	}
+	return out
 }
 
 // outward tells the links by which a container reaches out; one with bridges of its own (Docker in Docker) has others.

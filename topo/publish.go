@@ -2,8 +2,11 @@ package topo
 
 import (
 	"cmp"
+	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -67,7 +70,7 @@ func (b *builder) publishes() {
 					if b.meshed(s, e.home, p, &a) {
 						done[e.home] = append(done[e.home], a)
 					} else {
-						a.Source, a.By = SourceEngine, ""
+						a.Source = SourceEngine
 					}
 				case sock == nil:
 					a.Source = SourceEngine
@@ -490,6 +493,28 @@ func joinAddrs(at []netip.Addr, from map[netip.Addr][]string, asked map[netip.Ad
 		out = append(out, addrPart{at: a.String(), from: from[a]})
 	}
 	return out
+}
+
+// portsByRule adds to a container's ports those that rules alone publish.
+func (g *Graph) portsByRule() {
+	for i := range g.Edges {
+		e := &g.Edges[i]
+		n, ok := g.Node(e.From)
+		if s := e.portString(); ok && e.Kind == EdgePublishes && n.Kind == KindContainer && !slices.Contains(n.Attrs.Ports, s) {
+			n.Attrs.Ports = append(slices.Clone(n.Attrs.Ports), s)
+		}
+	}
+}
+
+// portString is a published port as Docker prints it.
+func (e *Edge) portString() string {
+	a := &e.Attrs
+	host := cmp.Or(a.HostAddr, "*")
+	port, target := strconv.Itoa(int(a.HostPort)), strconv.Itoa(int(a.TargetPort))
+	if a.HostPortTo != 0 {
+		port += fmt.Sprintf("-%d", a.HostPortTo)
+	}
+	return net.JoinHostPort(host, port) + "->" + target + "/" + a.Proto
 }
 
 func proto(p snapshot.Port) string { return cmp.Or(strings.ToLower(p.Proto), "tcp") }

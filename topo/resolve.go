@@ -120,7 +120,9 @@ func (g *Graph) Members(n *Node) []*Node {
 	switch n.Kind {
 	case KindService:
 		for _, e := range g.Out(n.ID, EdgeBackend) {
-			add(e.To)
+			if e.Attrs.Note != notATask {
+				add(e.To)
+			}
 		}
 	case KindNetwork:
 		for _, id := range g.index().members()[n.ID] {

@@ -81,6 +81,7 @@ func (s *shower) container(n *topo.Node) {
 	if ns == nil {
 		return
 	}
+	s.list("NAME SERVER", s.g.NameServer(n))
 	if isHome(ns) {
 		s.section("NAMESPACE")
 		s.lines("It runs in the " + roleWord(ns) + "'s own namespace, " + nsName(ns) + ": see that for links and routes.")
@@ -121,7 +122,11 @@ func (s *shower) netns(n *topo.Node) {
 		rows = append(rows, []string{nameOf(s.node[e.To]), bareAddr(e.Attrs.Address), e.Attrs.Network, when(e.Attrs.Mark != 0, fmt.Sprintf("0x%x (%d)", e.Attrs.Mark, e.Attrs.Mark))})
 	}
 	s.table("BALANCES", cols("SERVICE", "VIP", "NETWORK", "MARK"), rows)
+	s.virtuals(n)
 	s.publishedBy(n)
+	if len(s.containers[n.ID]) == 0 {
+		s.list("NAME SERVER", s.g.NameServer(n))
+	}
 	s.namespace(n)
 }
 
@@ -152,13 +157,29 @@ func (s *shower) publishedBy(n *topo.Node) {
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"
 		}
-		row := []string{a.Proto, host + ":" + strconv.Itoa(int(a.HostPort)), when(from != n, nameOf(from)), number(int(a.TargetPort)), a.By,
-			when(to != n, nsName(to)), when(n.Host == "", to.Host), claimWord(a)}
+		port := strconv.Itoa(int(a.HostPort))
+		if a.HostPortTo != 0 {
+			port += "-" + strconv.Itoa(int(a.HostPortTo))
+		}
+		by := a.By
+		if a.ProxyPID != 0 {
+			by = strings.TrimPrefix(by+", proxy", "proxy, ") + fmt.Sprintf(" (pid %d)", a.ProxyPID)
+		}
+		row := []string{a.Proto, host + ":" + port, when(from != n, nameOf(from)), a.Address, number(int(a.TargetPort)), by, strings.Join(a.From, ", "), a.Rule,
+			when(to != n, nsName(to)), when(n.Host == "", to.Host), noteWord(a)}
 		if !slices.ContainsFunc(rows, func(r []string) bool { return slices.Equal(r, row) }) {
 			rows = append(rows, row)
 		}
 	}
-	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", ">PORT", "BY", "IN", "HOST", "SOURCE"), rows)
+	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", "ADDRESS", ">PORT", "BY", "FROM", "RULE", "IN", "HOST", "SOURCE"), rows)
+	var chains []string
+	for _, e := range append(s.edges(n.ID, topo.EdgePublishes), s.edgesTo(n.ID, topo.EdgePublishes)...) {
+		if chain := s.g.ChainOf(e); len(chain) > 1 {
+			to := " " + s.page.g.arrow + " "
+			chains = append(chains, fmt.Sprintf("%d/%s of %s", e.Attrs.HostPort, e.Attrs.Proto, nsName(s.node[e.To]))+to+strings.Join(chain, to))
+		}
+	}
+	s.list("THROUGH THE MESH", chains)
 }
 
 func (s *shower) nsWords(ns *topo.Node) string {

@@ -36,6 +36,7 @@ func (s *shower) link(n *topo.Node) {
 		list = append(list, kindFields(raw)...)
 	}
 	s.fields(list...)
+	s.list("TO THE OUTSIDE", s.g.Leaves(n))
 	s.tunnelTable("TUNNELS", s.edges(n.ID, topo.EdgeTunnel), func(e *topo.Edge) *topo.Node { return s.node[e.To] })
 	var rows [][]string
 	for _, p := range s.ports[n.ID] {

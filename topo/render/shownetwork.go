@@ -46,6 +46,7 @@ func (s *shower) network(n *topo.Node) {
 		rows = append(rows, []string{string(c.Kind), nameOf(c), cmp.Or(c.Attrs.Type, c.Attrs.Role), in, c.Host, strings.Join(mainAddrs(c.Attrs.Addrs, false), ", "), claimWord(&e.Attrs)})
 	}
 	s.table("CARRIED BY", cols("KIND", "NAME", "TYPE", "IN", "HOST", "!ADDRESS", "SOURCE"), rows)
+	s.list("TO THE OUTSIDE", s.g.Leaves(n))
 
 	rows = nil
 	for _, c := range s.members(n) {
@@ -64,10 +65,11 @@ func (s *shower) network(n *topo.Node) {
 	rows = nil
 	for i := range s.g.Edges {
 		if e := &s.g.Edges[i]; e.Kind == topo.EdgeBalances && e.Attrs.Network == n.Name && s.node[e.To] != nil && s.node[e.From] != nil {
-			rows = append(rows, []string{nameOf(s.node[e.To]), bareAddr(e.Attrs.Address), nsName(s.node[e.From]), s.node[e.From].Host})
+			rows = append(rows, []string{nameOf(s.node[e.To]), bareAddr(e.Attrs.Address), nsName(s.node[e.From]), s.node[e.From].Host,
+				when(e.Attrs.Mark != 0, fmt.Sprintf("0x%x (%d)", e.Attrs.Mark, e.Attrs.Mark))})
 		}
 	}
-	s.table("SERVICES", cols("NAME", "!VIP", "BALANCED IN", "HOST"), rows)
+	s.table("SERVICES", cols("NAME", "!VIP", "BALANCED IN", "HOST", "MARK"), rows)
 	if raw != nil {
 		rows = nil
 		for _, p := range raw.Peers {
@@ -110,16 +112,33 @@ func (s *shower) service(n *topo.Node) {
 	var rows [][]string
 	for _, e := range s.edgesTo(n.ID, topo.EdgeBalances) {
 		ns := s.node[e.From]
-		rows = append(rows, []string{nsName(ns), roleWord(ns), ns.Host, bareAddr(e.Attrs.Address), e.Attrs.Network, when(e.Attrs.Mark != 0, fmt.Sprintf("0x%x (%d)", e.Attrs.Mark, e.Attrs.Mark))})
+		rows = append(rows, []string{nsName(ns), roleWord(ns), ns.Host, bareAddr(e.Attrs.Address), e.Attrs.Network, when(e.Attrs.Mark != 0, fmt.Sprintf("0x%x (%d)", e.Attrs.Mark, e.Attrs.Mark)),
+			when(e.Attrs.Scheduler != "", "IPVS "+e.Attrs.Scheduler), e.Attrs.Rule, e.Attrs.Note})
 	}
-	s.table("BALANCED IN", cols("NAMESPACE", "ROLE", "HOST", "!VIP", "NETWORK", "MARK"), rows)
+	s.table("BALANCED IN", cols("NAMESPACE", "ROLE", "HOST", "!VIP", "NETWORK", "MARK", "BY", "RULE", "NOTE"), rows)
+	rows = nil
+	for _, b := range s.g.Balancers(n) {
+		for i := range b.Members {
+			m := &b.Members[i]
+			weight, active := fmt.Sprint(m.Weight), fmt.Sprint(m.Active)
+			if m.Method == "" { // only the engine has it
+				weight, active = "", ""
+			}
+			name, node := m.Task, m.Node
+			if m.Container != nil {
+				name, node = shortTask(m.Container.Name), m.Container.Host
+			}
+			rows = append(rows, []string{nsName(b.Netns), b.Netns.Host, m.Addr.String(), name, node, weight, active, m.Method, m.Note})
+		}
+	}
+	s.table("MEMBERS", cols("IN", "HOST", "!ADDRESS", "~TASK", "NODE", ">WEIGHT", ">CONNECTIONS", "METHOD", "NOTE"), rows)
 	rows = nil
 	for _, e := range s.edges(n.ID, topo.EdgeBackend) {
 		name, host := "", ""
 		if c := s.node[e.To]; c != nil {
 			name, host = nameOf(c), c.Host
 		}
-		rows = append(rows, []string{cmp.Or(e.Attrs.Address, when(name == "", e.To)), name, host, number(e.Attrs.Weight), e.Attrs.Network, claimWord(&e.Attrs)})
+		rows = append(rows, []string{cmp.Or(e.Attrs.Address, when(name == "", e.To)), name, host, number(e.Attrs.Weight), e.Attrs.Network, noteWord(&e.Attrs)})
 	}
 	s.table("BACKENDS", cols("!ADDRESS", "~CONTAINER", "HOST", ">WEIGHT", "NETWORK", "SOURCE"), rows)
 	if raw != nil {

@@ -109,6 +109,14 @@ func engineWord(c *topo.Node) string {
 // claimWord says who says so, where the kernel does not prove it.
 func claimWord(a *topo.EdgeAttrs) string { return when(a.Source != "", "the engine says so") }
 
+// noteWord is claimWord with what is odd about it.
+func noteWord(a *topo.EdgeAttrs) string {
+	if a.Note == "" {
+		return claimWord(a)
+	}
+	return when(a.Source != "", "the engine says so, but ") + a.Note
+}
+
 // taskName is a swarm task's container: service, slot or node, task id.
 var taskName = regexp.MustCompile(`^(.+\.(?:[0-9]+|[0-9a-z]{25}))\.[0-9a-z]{25}$`)
 
