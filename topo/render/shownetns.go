@@ -62,6 +62,7 @@ func (s *shower) namespace(ns *topo.Node) {
 	s.statistics(raw.Links)
 	s.tables(ns, raw, 0)
 	s.sockets(raw)
+	s.tracking(raw)
 	s.xfrm(&raw.Xfrm)
 	s.sysctls(raw, "")
 	counters := map[string]string{}
