@@ -15,17 +15,22 @@ import (
 func newLab(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lab",
-		Short: "Make, test and take away network modes, with no engine",
+		Short: "Make, test and take away network modes, with or without an engine",
 		Long: `Make a network mode as Docker, flannel or CNI would lay it out, in namespaces of
 its own and with no engine; prove by traffic that it works; take it away. "Is it
 my host, or my Docker?"
 
 A lab touches none of the host's links, rules and sysctls. Its namespaces are
-called nscope-<lab>-<name> under /run/netns, so that ip netns works on them.`,
+called nscope-<lab>-<name> under /run/netns, so that ip netns works on them.
+
+With --engine docker, or an engine's URL, that engine makes the lab, and the same
+checks are made: the host's, or the Docker's? Then the engine writes its bridges,
+rules and sysctls on its own machine, as for any container.`,
 		Example: `  nscope lab modes              what there is
   nscope lab up bridge          make one
   nscope lab test bridge        make it, prove it, take it away
   nscope lab up bridge --dry-run  the commands that make it by hand
+  nscope lab test bridge --engine docker  the same, made by Docker
   nscope lab down --all`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -106,8 +111,19 @@ func newLabUp(a *app) *cobra.Command {
 		Use: "up MODE", Short: "Make a lab of a network mode", Args: oneArg("MODE"),
 		Long: `Make a lab of a network mode. It stays until "nscope lab down".
 
---dry-run makes nothing and prints the commands that make the same by hand.`,
-		Example:           "  nscope lab up bridge\n  nscope lab up bridge --name mine\n  nscope lab up bridge --dry-run",
+--dry-run makes nothing and prints the commands that make the same by hand.
+
+--engine docker lets the engine make it that DOCKER_HOST names, or else the one at
+the usual socket; --engine URL another one. Containers and networks are called
+nscope-<lab>-<name>, have the label nscope.lab=<lab>, and run nscope itself: an
+image with nothing else in it is loaded, no registry is asked. A container in the
+engine's own namespace stands for the machine, another at the end of a veth pair
+for what is outside.`,
+		Example: `  nscope lab up bridge
+  nscope lab up bridge --name mine
+  nscope lab up bridge --dry-run
+  nscope lab up user-bridge --engine docker
+  nscope lab up publish --engine unix:///run/user/1000/docker.sock`,
 		ValidArgsFunction: completeFirst(completeMode),
 		RunE: func(c *cobra.Command, args []string) error {
 			m, err := mode(args[0])
@@ -119,6 +135,21 @@ func newLabUp(a *app) *cobra.Command {
 			}
 			if err := fixtures.CheckName(name); err != nil {
 				return &usageError{err}
+			}
+			e, err := a.labEngine(c.Context())
+			if err != nil {
+				return err
+			}
+			if e != nil {
+				defer e.Close()
+				if dry {
+					return usagef("--dry-run prints what a lab without an engine is made of: leave out --engine")
+				}
+				s, err := fixtures.UpOn(c.Context(), e, m, name)
+				if err != nil {
+					return err
+				}
+				return a.tellEngineLab(s)
 			}
 			if dry {
 				for _, line := range fixtures.NewPlan(m, name).Commands() {
@@ -172,16 +203,18 @@ func (a *app) tellLab(s *fixtures.State) error {
 func newLabList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the labs that are up", Args: noArgs,
-		Example: "  nscope lab list\n  nscope lab list -o json",
-		RunE: func(*cobra.Command, []string) error {
-			labs, err := fixtures.List()
+		Long: `List the labs that are up: those without an engine, those that engines made, and
+whatever bears a lab's label at the usual Docker engine or at the one of --engine.`,
+		Example: "  nscope lab list\n  nscope lab list -o json\n  nscope lab list --engine unix:///run/docker.sock",
+		RunE: func(c *cobra.Command, _ []string) error {
+			labs, err := a.labs(c.Context())
 			if err != nil {
 				return err
 			}
 			if ok, err := a.print(labs); ok {
 				return err
 			}
-			t := render.Table{Columns: []render.Column{{Name: "LAB"}, {Name: "MODE"}, {Name: "STATE"}, {Name: "MADE"}, {Name: "NAMESPACES", Rank: 1, Below: true}}}
+			t := render.Table{Columns: []render.Column{{Name: "LAB"}, {Name: "MODE"}, {Name: "STATE"}, {Name: "MADE"}, {Name: "ENGINE", Rank: 1}, {Name: "NAMESPACES", Rank: 2, Below: true}}}
 			for _, s := range labs {
 				if a.output == "name" {
 					fmt.Fprintln(a.out, s.Name)
@@ -191,7 +224,7 @@ func newLabList(a *app) *cobra.Command {
 				for _, x := range s.Spaces {
 					names = append(names, x.Name)
 				}
-				t.Rows = append(t.Rows, []string{s.Name, s.Mode, labState(s), s.Made.Local().Format("15:04:05"), strings.Join(names, ", ")})
+				t.Rows = append(t.Rows, []string{s.Name, s.Mode, labState(s), s.Made.Local().Format("15:04:05"), s.Engine, strings.Join(names, ", ")})
 			}
 			if a.output == "name" {
 				return nil
@@ -205,13 +238,13 @@ func newLabList(a *app) *cobra.Command {
 
 func labState(s *fixtures.State) string {
 	switch {
-	case !s.Keeper.Alive():
+	case !s.Keeper.Alive() && (s.Engine == "" || !s.Ready):
 		return "left over"
 	case !s.Ready:
 		return "being made"
 	}
 	for _, x := range s.Spaces {
-		if x.Holder.PID > 0 && !x.Holder.Alive() {
+		if x.Ended || x.Holder.PID > 0 && !x.Holder.Alive() {
 			return x.Name + " has ended"
 		}
 	}
@@ -226,7 +259,10 @@ func newLabDown(a *app) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use: "down LAB... | --all", Short: "Take labs away, also what a killed nscope left",
-		Example:           "  nscope lab down bridge\n  nscope lab down --all",
+		Long: `Take labs away, also what a killed nscope left. What an engine made goes by its
+labels: containers, networks, services and the image that was loaded for them.
+Engines are those of the labs, the usual Docker engine, or the one of --engine.`,
+		Example:           "  nscope lab down bridge\n  nscope lab down --all\n  nscope lab down --all --engine docker",
 		ValidArgsFunction: completeLab,
 		Args: func(c *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
@@ -236,14 +272,14 @@ func newLabDown(a *app) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if all {
-				names, err := fixtures.DownAll(c.Context())
+				names, err := a.downAll(c.Context())
 				for _, n := range names {
 					fmt.Fprintf(a.out, "lab %s is gone\n", n)
 				}
 				return err
 			}
 			for _, n := range args {
-				if err := fixtures.Down(c.Context(), n); err != nil {
+				if err := a.downLab(c.Context(), n); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "lab %s is gone\n", n)
@@ -253,6 +289,14 @@ func newLabDown(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVar(&all, "all", false, "every lab, and whatever bears a lab's name")
 	return c
+}
+
+// newInside is how nscope runs itself in a container that an engine made.
+func newInside(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: fixtures.InsideCommand, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return fixtures.Inside(c.Context(), args[0], a.out) },
+	}
 }
 
 // newKeeper and newHolder are how nscope runs itself: as the keeper of a lab and as the process of a lab's container.

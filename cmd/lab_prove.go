@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -14,8 +15,14 @@ func newLabTest(a *app) *cobra.Command {
 		Use: "test MODE... | all", Short: "Make modes, prove them by traffic, take them away",
 		Long: `Make a lab of each mode, prove by packets that what must work does and that what
 must not does not, and take it away. A mode that the kernel cannot do is skipped,
-with the feature that it lacks. The exit code is 1 when a check failed.`,
-		Example:           "  nscope lab test bridge\n  nscope lab test all\n  nscope lab test all -o json",
+with the feature that it lacks. The exit code is 1 when a check failed.
+
+With --engine docker, or an engine's URL, the engine makes each lab, and what is
+not a mode of Docker is skipped.`,
+		Example: `  nscope lab test bridge
+  nscope lab test all
+  nscope lab test all -o json
+  nscope lab test all --engine docker`,
 		ValidArgsFunction: completeMode,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -28,10 +35,21 @@ with the feature that it lacks. The exit code is 1 when a check failed.`,
 			if err != nil {
 				return err
 			}
+			e, err := a.labEngine(c.Context())
+			if err != nil {
+				return err
+			}
+			test := fixtures.Test
+			if e != nil {
+				defer e.Close()
+				test = func(ctx context.Context, m fixtures.Mode, lab string) fixtures.Report {
+					return fixtures.TestOn(ctx, e, m, lab)
+				}
+			}
 			reports := []fixtures.Report{}
 			failed := false
 			for _, m := range modes {
-				r := fixtures.Test(c.Context(), m, "test-"+m.Info().Name)
+				r := test(c.Context(), m, "test-"+m.Info().Name)
 				failed = failed || r.Status == fixtures.Fail
 				reports = append(reports, r)
 				if a.output == "text" {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nscope/nscope/fixtures"
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
@@ -32,7 +33,11 @@ func (a *app) snapshots(ctx context.Context, opts ...inspect.Option) ([]*snapsho
 		inspect.WithEtcd(a.etcd...), inspect.WithProgress(p.update),
 	}
 	if len(a.engines) > 0 {
-		base = append(base, inspect.WithEndpoints(a.engines...))
+		var urls []string
+		for _, e := range a.engines {
+			urls = append(urls, fixtures.EngineURL(e))
+		}
+		base = append(base, inspect.WithEndpoints(urls...))
 	}
 	if a.noEngine {
 		base = append(base, inspect.WithoutEngines())

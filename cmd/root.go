@@ -100,7 +100,7 @@ path:/run/netns/x, host, self.`,
 	f := root.PersistentFlags()
 	f.StringArrayVar(&a.from, "from", nil, "read this snapshot `FILE` instead of the live host; repeat for several hosts, - is stdin")
 	f.StringVar(&a.proc, "proc", "/proc", "`DIR` where the host's /proc is mounted")
-	f.StringArrayVar(&a.engines, "engine", nil, "ask the engine at this `URL` (unix:///run/docker.sock); default: every one found")
+	f.StringArrayVar(&a.engines, "engine", nil, "ask the engine at this `URL` (unix:///run/docker.sock), or \"docker\": the one of DOCKER_HOST, or of the usual socket; default: every one found")
 	f.BoolVar(&a.noEngine, "no-engine", false, "ask no engine and read none's files: the kernel's facts alone")
 	f.StringArrayVar(&a.etcd, "etcd", nil, "read flannel's leases from the etcd at this `URL` (http://10.0.0.5:2379)")
 	f.DurationVar(&a.timeout, "timeout", time.Second, "`TIME` that one engine may take")
@@ -109,9 +109,10 @@ path:/run/netns/x, host, self.`,
 	_ = root.RegisterFlagCompletionFunc("from", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"json", "gz", "zst"}, cobra.ShellCompDirectiveFilterFileExt
 	})
+	_ = root.RegisterFlagCompletionFunc("engine", completeEngine)
 	root.AddCommand(
 		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
-		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a),
+		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a), newInside(a),
 	)
 	// Help fits a terminal of 80 columns.
 	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")

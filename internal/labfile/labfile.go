@@ -29,6 +29,8 @@ const (
 type Lab struct {
 	Name string `json:"name"`
 	Mode string `json:"mode"`
+	// Engine is the URL of the engine that made it, whose containers its spaces are then; "" for a lab without one.
+	Engine string `json:"engine,omitempty"`
 	// Ready is false while it is being made.
 	Ready  bool    `json:"ready"`
 	Spaces []Space `json:"spaces"`

@@ -86,6 +86,9 @@ func parse(name string, b []byte) (*labfile.Lab, error) {
 	if l.Name != name {
 		return nil, fmt.Errorf("it says that it is of lab %q", l.Name)
 	}
+	if l.Engine != "" {
+		l.Spaces = nil // an engine made it, and tells of it itself
+	}
 	seen := map[string]bool{}
 	for _, s := range l.Spaces {
 		if s.Name == "" || strings.ContainsAny(s.Name, "/@#") || seen[s.Name] || s.Shares == "" && s.Full != labfile.Full(name, s.Name) {
