@@ -235,10 +235,11 @@ func readNetfilter(ns *snapshot.Namespace, gap func(reader string, err error, ne
 	conn, err := netfilter.Open()
 	if err != nil {
 		gap("nftables", err, "")
-		return
+	} else {
+		defer conn.Close()
+		conn.Read(ns, gap)
 	}
-	defer conn.Close()
-	conn.Read(ns, gap)
+	netfilter.ReadLegacy(ns, gap)
 }
 
 var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")

@@ -76,6 +76,7 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 		if again && try < maxTries {
 			continue
 		}
+		err = resolveIPSets(r.tables, err)
 		ns.Netfilter.Generation = r.generation
 		ns.Netfilter.Tables = append(ns.Netfilter.Tables, r.tables...)
 		if err != nil {

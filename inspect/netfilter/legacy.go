@@ -98,11 +98,14 @@ func decodeLegacy(fam *legacyFamily, table string, info legacyInfo, b []byte) (t
 		Flags: []string{}, Chains: []snapshot.NfChain{}, Sets: []snapshot.NfSet{}, Objects: []snapshot.NfObject{}, Flowtables: []snapshot.NfFlowtable{}}
 	l := legacyBlob{fam, info, b, map[uint32]string{}}
 	heads, err := l.heads()
+	if err == nil && int(info.len) != len(b) {
+		err = errBlob
+	}
 	if err != nil {
 		return t, err
 	}
 	var cur *snapshot.NfChain
-	user, last := false, 0 // of a chain that was made, the last entry is its end, which returns
+	user, ended, last := false, false, 0 // of a chain that was made, the last entry is its end, which returns
 	end := func() error {
 		if cur == nil {
 			return nil
@@ -132,6 +135,7 @@ func decodeLegacy(fam *legacyFamily, table string, info legacyInfo, b []byte) (t
 			}
 		}
 		if e.isError() { // the table's end
+			ended = true
 			if err := end(); err != nil {
 				return t, err
 			}
@@ -152,7 +156,7 @@ func decodeLegacy(fam *legacyFamily, table string, info legacyInfo, b []byte) (t
 		}
 		cur.Rules = append(cur.Rules, l.rule(e))
 	}
-	if cur != nil {
+	if cur != nil || !ended {
 		return t, errBlob
 	}
 	return t, nil
