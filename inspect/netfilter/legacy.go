@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/internal/nlwire"
@@ -90,13 +91,14 @@ type legacyBlob struct {
 	info   legacyInfo
 	b      []byte
 	starts map[uint32]string // chains by the offset of their first rule
+	exprs  []snapshot.NfExpr // of the rule that is being decoded: each keeps a copy of just its length
 }
 
 // decodeLegacy decodes the entries of a table. It takes any bytes, and allocates no more than a multiple of their length.
 func decodeLegacy(fam *legacyFamily, table string, info legacyInfo, b []byte) (t snapshot.NfTable, err error) {
 	t = snapshot.NfTable{Backend: snapshot.NfLegacy, Family: fam.name, Name: table,
 		Flags: []string{}, Chains: []snapshot.NfChain{}, Sets: []snapshot.NfSet{}, Objects: []snapshot.NfObject{}, Flowtables: []snapshot.NfFlowtable{}}
-	l := legacyBlob{fam, info, b, map[uint32]string{}}
+	l := legacyBlob{fam: fam, info: info, b: b, starts: map[uint32]string{}}
 	heads, err := l.heads()
 	if err == nil && int(info.len) != len(b) {
 		err = errBlob
@@ -279,28 +281,29 @@ func (e legacyEntry) counter() *snapshot.NfCounter {
 
 // rule decodes one entry: its head as nftables would say it, its matches, its counter, its target.
 func (l *legacyBlob) rule(e legacyEntry) (r snapshot.NfRule) {
-	r.Exprs = l.head(e)
+	out := l.head(l.exprs[:0], e)
 	for off := l.fam.size; off < e.target; {
 		if e.target-off < xtRecordHead {
 			break
 		}
 		size := int(nlwire.U16(e.b[off:]))
 		if size < xtRecordHead || off+size > e.target {
-			r.Exprs = append(r.Exprs, unknownMatch("", e.b[off:e.target]))
+			out = append(out, unknownMatch("", e.b[off:e.target]))
 			break
 		}
 		name := string(nlwire.CStr(e.b[off+2 : off+31]))
 		x := xtMatchExpr(l.fam.name, name, e.b[off+31], e.b[off+xtRecordHead:off+size])
-		if name == "comment" && r.Comment == "" && len(x.Matches) == 1 {
-			r.Comment = x.Matches[0].Left.Opts["comment"]
+		if r.Comment == "" {
+			r.Comment = xtCommentText(x)
 		}
-		r.Exprs = append(r.Exprs, x)
+		out = append(out, x)
 		off += size
 	}
-	r.Exprs = append(r.Exprs, snapshot.NfExpr{Counter: e.counter()})
+	out = append(out, snapshot.NfExpr{Counter: e.counter()})
 	if x, ok := l.target(e); ok {
-		r.Exprs = append(r.Exprs, x)
+		out = append(out, x)
 	}
+	l.exprs, r.Exprs = out, slices.Clone(out)
 	for _, x := range r.Exprs {
 		if x.Unknown != nil {
 			r.Unknown = append(r.Unknown, x.Unknown.Kind+" "+x.Unknown.Name)
@@ -314,7 +317,7 @@ func unknownMatch(name string, data []byte) snapshot.NfExpr {
 }
 
 // head decodes struct ipt_ip and struct ip6t_ip6.
-func (l *legacyBlob) head(e legacyEntry) (out []snapshot.NfExpr) {
+func (l *legacyBlob) head(out []snapshot.NfExpr, e legacyEntry) []snapshot.NfExpr {
 	fam, inv, flags := l.fam, e.b[l.fam.inv], e.b[l.fam.flags]
 	add := func(m snapshot.NfMatch) { out = append(out, snapshot.NfExpr{Matches: []snapshot.NfMatch{m}}) }
 	addr := func(key string, n int, bit uint8) {

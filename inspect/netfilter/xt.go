@@ -80,7 +80,7 @@ func xtTarget(family, name string, rev uint8, data []byte) (snapshot.NfExpr, boo
 	for _, k := range xtTargetsByID[xtID{name, rev}] {
 		if k.fits(family, data) {
 			e, ok := k.decode(xtData{data, family, name, rev})
-			e.XT = &snapshot.NfXT{Name: name, Rev: rev}
+			e.XT = xtName(name, rev)
 			return e, ok
 		}
 	}
@@ -89,7 +89,7 @@ func xtTarget(family, name string, rev uint8, data []byte) (snapshot.NfExpr, boo
 
 // xtMatchExpr is the whole expression of a match: what [xtMatch] says, or what is unknown, and the name it was written as.
 func xtMatchExpr(family, name string, rev uint8, data []byte) snapshot.NfExpr {
-	e := snapshot.NfExpr{XT: &snapshot.NfXT{Name: name, Rev: rev}}
+	e := snapshot.NfExpr{XT: xtName(name, rev)}
 	matches, ok := xtMatch(family, name, rev, data)
 	switch {
 	case !ok:
@@ -107,9 +107,28 @@ func xtTargetExpr(family, name string, rev uint8, data []byte) snapshot.NfExpr {
 	e, ok := xtTarget(family, name, rev, data)
 	if !ok {
 		return snapshot.NfExpr{
-			XT:      &snapshot.NfXT{Name: name, Rev: rev},
+			XT:      xtName(name, rev),
 			Unknown: &snapshot.NfUnknown{Kind: "target", Name: name, Data: hex.EncodeToString(data)},
 		}
 	}
 	return e
+}
+
+// xtNames are shared by all expressions of the same extension: there are few, and hundreds of thousands of rules.
+var xtNames = func() map[xtID]*snapshot.NfXT {
+	m := map[xtID]*snapshot.NfXT{}
+	for _, k := range xtMatches {
+		m[xtID{k.name, k.rev}] = &snapshot.NfXT{Name: k.name, Rev: k.rev}
+	}
+	for _, k := range xtTargets {
+		m[xtID{k.name, k.rev}] = &snapshot.NfXT{Name: k.name, Rev: k.rev}
+	}
+	return m
+}()
+
+func xtName(name string, rev uint8) *snapshot.NfXT {
+	if x := xtNames[xtID{name, rev}]; x != nil {
+		return x
+	}
+	return &snapshot.NfXT{Name: name, Rev: rev}
 }

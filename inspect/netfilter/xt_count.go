@@ -4,7 +4,15 @@ import "github.com/nscope/nscope/inspect/snapshot"
 
 // xtComment decodes struct xt_comment_info, which matches always.
 func xtComment(d xtData) ([]snapshot.NfMatch, bool) {
-	return []snapshot.NfMatch{only("comment", false, "comment", d.str(0, 256))}, true
+	return []snapshot.NfMatch{option("comment", false, text(d.str(0, 256)))}, true
+}
+
+// xtCommentText is the comment that an expression is, "" for any other.
+func xtCommentText(e snapshot.NfExpr) string {
+	if len(e.Matches) == 1 && e.Matches[0].Left.Kind == "xt" && e.Matches[0].Left.Key == "comment" {
+		return e.Matches[0].Values[0].Text
+	}
+	return ""
 }
 
 // xtRates are the units of a rate, in ten thousandths of a second (XT_LIMIT_SCALE).

@@ -86,7 +86,6 @@ func asSaved(t *testing.T, h *nettest.Handle, tables []snapshot.NfTable, save, b
 	return rules
 }
 
-
 // iptablesProgram is one of the four iptables of Debian's package.
 type iptablesProgram struct{ name, backend, family string }
 

@@ -415,7 +415,8 @@ func shortNetwork(v snapshot.NfValue) (string, error) {
 }
 
 func comment(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
-	return " --comment" + quoted(m.Left.Opts["comment"]), nil
+	v, err := single(m)
+	return " --comment" + quoted(v.Text), err
 }
 
 func statisticRandom(_ *snapshot.NfXT, m snapshot.NfMatch, _ []snapshot.NfMatch) (string, error) {
