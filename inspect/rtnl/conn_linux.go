@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync/atomic"
 
@@ -108,6 +109,9 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 	if err != nil {
 		gap("qdiscs", &Error{"qdiscs", err}, needs(err))
 	}
+	if err := c.filters(ns); err != nil {
+		gap("filters", &Error{"filters", err}, needs(err))
+	}
 	ns.Xfrm = snapshot.Xfrm{States: []snapshot.XfrmState{}, Policies: []snapshot.XfrmPolicy{}}
 	if c.xfrm == nil {
 		if c.xfrmErr != nil {
@@ -127,6 +131,27 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 	if err != nil {
 		gap("xfrm", &Error{"xfrm", err}, needs(err))
 	}
+}
+
+// filters dumps the filters of those qdiscs that can have some: none is asked for where only the kernel's own are.
+func (c *Conn) filters(ns *snapshot.Namespace) error {
+	ns.Filters = []snapshot.TCFilter{}
+	for i := range ns.Qdiscs {
+		for _, parent := range filterParents(&ns.Qdiscs[i]) {
+			var head [tcmsgLen]byte
+			binary.NativeEndian.PutUint32(head[4:], uint32(ns.Qdiscs[i].Ifindex))
+			binary.NativeEndian.PutUint32(head[12:], parent)
+			list, err := dump(c.route, nlwire.NewRequest(unix.RTM_GETTFILTER, unix.NLM_F_DUMP, head[:]), unix.RTM_NEWTFILTER, 0, decodeFilter)
+			for j := range list {
+				list[j].Parent = filterParent(parent)
+			}
+			ns.Filters = append(ns.Filters, list...)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // needs says what would let a read succeed that failed with err.

@@ -95,3 +95,7 @@ func FuzzXfrm(f *testing.F) {
 		return decodeXfrmPolicy(b, p)
 	}, func(p *snapshot.XfrmPolicy) int { return len(p.Tmpls) })
 }
+
+func FuzzFilter(f *testing.F) {
+	fuzz(f, "qdiscs", decodeFilter, func(t *snapshot.TCFilter) int { return len(t.Actions)/8 + len(t.ProgName)/8 })
+}

@@ -22,6 +22,8 @@ type Namespace struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Xfrm      Xfrm              `json:"xfrm"`
 	Qdiscs    []Qdisc           `json:"qdiscs"`
+	// Filters are those of traffic control, in the order in which they are tried.
+	Filters []TCFilter `json:"filters"`
 	// Netfilter are the firewall rules: nftables and legacy iptables.
 	Netfilter Netfilter `json:"netfilter"`
 	// IPVS is the load balancer's table; absent where the kernel has none, or none was ever used in this namespace.
@@ -222,6 +224,39 @@ type Qdisc struct {
 	Requeues   uint64 `json:"requeues"`
 	Backlog    uint64 `json:"backlog"` // bytes
 	QLen       uint64 `json:"qlen"`    // packets
+}
+
+// TCFilter is one filter of traffic control (tc filter).
+type TCFilter struct {
+	Ifindex int `json:"ifindex"`
+	// Parent is "ingress" or "egress" of a clsact or ingress qdisc, else the handle of the qdisc that it sorts packets for, "1:0".
+	Parent string `json:"parent"`
+	Chain  uint32 `json:"chain,omitempty"`
+	// Priority is tc's pref: the lowest is tried first.
+	Priority uint16 `json:"priority"`
+	// Protocol is all, ip, ipv6, arp, 802.1Q, 802.1ad, or the ethertype: "0x88cc".
+	Protocol string `json:"protocol"`
+	Kind     string `json:"kind"`   // bpf, u32, flower, matchall, fw, basic …
+	Handle   string `json:"handle"` // hexadecimal, "0x1"
+	// ProgName, ProgTag and ProgID are the program's of kind bpf.
+	ProgName string `json:"prog_name,omitempty"`
+	ProgTag  string `json:"prog_tag,omitempty"`
+	ProgID   uint32 `json:"prog_id,omitempty"`
+	// Actions are done with what matches, in this order.
+	Actions []TCAction `json:"actions"`
+}
+
+// TCAction is one action of a [TCFilter] with its counters.
+type TCAction struct {
+	Kind string `json:"kind"` // gact, mirred, police, skbedit, pedit, ct …
+	// Result is what becomes of the packet after gact and mirred: pass, drop, pipe, stolen, continue …
+	Result string `json:"result,omitempty"`
+	// To is the ifindex that mirred sends to.
+	To         int    `json:"to,omitempty"`
+	Packets    uint64 `json:"packets"`
+	Bytes      uint64 `json:"bytes"`
+	Drops      uint64 `json:"drops"`
+	Overlimits uint64 `json:"overlimits"`
 }
 
 // Xfrm is the IPsec state of a namespace, without keys.

@@ -159,6 +159,10 @@ func (n *Namespace) normalize() {
 	fillMap(&n.Sysctls)
 	fillMap(&n.Counters)
 	n.Xfrm.normalize()
+	fill(&n.Filters) // their order is the kernel's
+	for i := range n.Filters {
+		fill(&n.Filters[i].Actions)
+	}
 	n.Netfilter.normalize()
 	n.IPVS.normalize()
 	fill(&n.Qdiscs)
