@@ -28,9 +28,8 @@ type (
 	and struct{ a, b node }
 	or  struct{ a, b node }
 	not struct{ a node }
-	// all and none are constants.
-	all  struct{}
-	none struct{}
+	// all matches everything.
+	all struct{}
 )
 
 func (n *and) eval(v *view) bool { return n.a.eval(v) && !v.bad && n.b.eval(v) && !v.bad }
@@ -42,7 +41,6 @@ func (n *or) eval(v *view) bool {
 }
 func (n *not) eval(v *view) bool { return !n.a.eval(v) && !v.bad }
 func (all) eval(*view) bool      { return true }
-func (none) eval(*view) bool     { return false }
 
 // conj and disj join in order.
 func conj(a node, more ...node) node {

@@ -155,7 +155,10 @@ func (d *Decoder) transport(p *Packet, h *Head, off int) {
 		if h.Proto == UDP {
 			switch n := int(binary.BigEndian.Uint16(p.Data[off+4:])); {
 			case n == 0: // a jumbogram, or segmentation offload
-			case n < 8, off+n > h.End && h.Status&MoreFrags == 0:
+			case n < 8:
+				h.Status |= Malformed
+				return // there is no payload
+			case off+n > h.End && h.Status&MoreFrags == 0:
 				h.Status |= Malformed
 			case off+n < h.End:
 				h.End = off + n

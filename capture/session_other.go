@@ -1,0 +1,51 @@
+//go:build !linux
+
+package capture
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nscope/nscope/capture/filter"
+	"github.com/nscope/nscope/capture/text"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// errLinux: packets are captured on Linux; files are read anywhere.
+var errLinux = errors.New("packets are captured on Linux only (files are read: -r)")
+
+// Config is what a session captures and how.
+type Config struct {
+	Filter          *filter.Filter
+	On              []string
+	SnapLen, Buffer int
+	Checksums       bool
+	VXLANPorts      []uint16
+	Open            func(ctx context.Context, id snapshot.NSID, name string) (*netns.Handle, error)
+	Proc            string
+	Note            func(format string, args ...any)
+	Refresh         func(context.Context) (*topo.Graph, error)
+	Targets         []string
+}
+
+// Counts are what came of one source.
+type Counts struct {
+	Name             string
+	Packets, Dropped uint64
+}
+
+// Session captures, on Linux.
+type Session struct{}
+
+// NewSession says that there is none.
+func NewSession(*topo.Graph, Config, bool) (*Session, error) { return nil, errLinux }
+
+// Add, Run, Summary, Len and Close are never called: there is no session.
+func (*Session) Add(context.Context, []Spot, bool) error { return errLinux }
+func (*Session) Run(context.Context, func(*text.Event) error, func() (bool, error)) error {
+	return errLinux
+}
+func (*Session) Summary() []Counts { return nil }
+func (*Session) Close()            {}

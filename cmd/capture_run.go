@@ -1,0 +1,262 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nscope/nscope/capture"
+	"github.com/nscope/nscope/capture/filter"
+	"github.com/nscope/nscope/capture/packet"
+	"github.com/nscope/nscope/capture/pcap"
+	"github.com/nscope/nscope/capture/text"
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error {
+	targets, words := splitCapture(args)
+	expr := strings.Join(words, " ")
+	switch {
+	case f.expr != "" && expr != "":
+		return usagef("the filter stands twice: %q and %q", f.expr, expr)
+	case f.expr != "":
+		expr = f.expr
+	}
+	switch {
+	case f.read != "" && len(targets) > 0:
+		return usagef("-r reads a file: there is no target in it (filter: container %s?)", targets[0])
+	case f.count < 0 || f.snapLen < 0 || f.maxBytes < 0 || f.duration < 0:
+		return usagef("-c, --for, --max-bytes and --snaplen take no negative value")
+	case f.maxBytes > 0 && f.write == "":
+		return usagef("--max-bytes goes with -w")
+	case f.write != "" && a.output == "json":
+		return usagef("-w writes pcapng: -o json goes without it")
+	}
+	if f.explain {
+		flt, err := parseFilter(expr, nil)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out, flt.Explain())
+		return nil
+	}
+	if f.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
+	if f.read != "" {
+		return a.captureFile(ctx, f, expr)
+	}
+	if len(a.from) > 0 {
+		return usagef("a snapshot has no packets: --from goes with -r FILE, for names")
+	}
+	if f.path && (len(targets) != 2 || f.write != "" || a.output == "json") {
+		return usagef("--path takes two targets, and prints lines: nscope capture --path web db")
+	}
+	return a.captureLive(ctx, f, targets, expr, f.path)
+}
+
+// captureLive captures on this host; along a path, targets are its two ends.
+func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string, expr string, path bool) error {
+	everything := len(targets) == 0
+	if everything {
+		targets = []string{"all"}
+	}
+	refresh := func(ctx context.Context) (*topo.Graph, error) {
+		opts := []inspect.Option{inspect.WithDepth(inspect.Topology)}
+		if slices.Equal(targets, []string{"self"}) {
+			opts = append(opts, inspect.SelfOnly())
+		}
+		snaps, err := a.snapshots(ctx, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return topo.Build(snaps...), nil
+	}
+	g, err := refresh(ctx)
+	if err != nil {
+		return err
+	}
+	a.tellGaps(g.Gaps)
+	flt, err := parseFilter(expr, g)
+	if err != nil {
+		return err
+	}
+	var spots []capture.Spot
+	if path {
+		if spots, err = capture.PathSpots(g, targets[0], targets[1]); err != nil {
+			return err
+		}
+		refresh = nil // what it crosses may have changed with what restarts
+	} else {
+		for _, t := range targets {
+			s, err := capture.Spots(g, t)
+			if err != nil {
+				return err
+			}
+			spots = append(spots, s...)
+		}
+	}
+	out, err := a.captureSink(f)
+	if err != nil {
+		return err
+	}
+	note := func(format string, args ...any) {
+		out.clearStatus()
+		fmt.Fprintln(a.err, "nscope: "+oneLine(fmt.Sprintf(format, args...)))
+	}
+	out.sampled = everything && f.write == "" && !f.every() && a.isTerminal(a.out)
+	if out.sampled {
+		note("no target: all namespaces, at most %d packets a second are shown (--every: all)", sampleRate)
+	}
+	if f.write != "" && f.count == 0 && f.duration == 0 && f.maxBytes == 0 {
+		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
+	}
+	open := a.opener()
+	s, err := capture.NewSession(g, capture.Config{
+		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0,
+		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
+		Open: func(ctx context.Context, id snapshot.NSID, name string) (*netns.Handle, error) {
+			if slices.Equal(targets, []string{"self"}) {
+				return netns.Self()
+			}
+			h, err := open.openID(ctx, id, name)
+			if errors.Is(err, netns.ErrGone) { // it came after the search
+				open = a.opener()
+				h, err = open.openID(ctx, id, name)
+			}
+			return h, err
+		},
+	}, f.noNames)
+	if err != nil {
+		return err
+	}
+	if err := s.Add(ctx, spots, !everything && !slices.Contains(targets, "all")); err != nil {
+		s.Close()
+		return netns.Denied("its namespaces", err)
+	}
+	out.ordered = len(spots) > 1
+	note("capturing in %s", counted(len(spots), "namespace"))
+	take, idle := out.take, out.idle
+	var way *pathSink
+	if path {
+		if way, err = newPathSink(out, g, capture.NewNamer(g), targets[0], targets[1]); err != nil {
+			s.Close()
+			return err
+		}
+		take, idle = way.take, way.idle
+	}
+	err = s.Run(ctx, take, idle)
+	if way != nil && err == nil {
+		err = way.tell(math.MaxInt64)
+	}
+	var total, drops uint64
+	sum := s.Summary()
+	for _, c := range sum {
+		total, drops = total+c.Packets, drops+c.Dropped
+	}
+	if e := out.end(err, time.Now().UnixNano(), drops); e != nil {
+		return e
+	}
+	for _, c := range sum {
+		if c.Packets > 0 && len(sum) > 1 || c.Dropped > 0 {
+			fmt.Fprintf(a.err, "%8d packets  %s%s\n", c.Packets, c.Name, dropped(c.Dropped))
+		}
+	}
+	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(sum), "namespace"), dropped(drops))
+	return nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func dropped(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d dropped by the kernel: the ring was full (a filter, -s or -w makes it faster)", n)
+}
+
+// captureFile reads a file.
+func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) error {
+	in := a.in
+	if f.read != "-" {
+		fd, err := os.Open(f.read)
+		if err != nil {
+			return err
+		}
+		defer fd.Close()
+		in = fd
+	}
+	r, err := pcap.Open(in)
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", f.read, err)
+	}
+	defer r.Close()
+	var g *topo.Graph
+	if len(a.from) > 0 {
+		snaps, err := a.snapshots(ctx)
+		if err != nil {
+			return err
+		}
+		g = topo.Build(snaps...)
+	}
+	flt, err := parseFilter(expr, g)
+	if err != nil {
+		return err
+	}
+	out, err := a.captureSink(f)
+	if err != nil {
+		return err
+	}
+	places := capture.NewFilePlaces(r, g, f.noNames)
+	d := packet.Decoder{Checksums: true}
+	if g != nil {
+		d.VXLANPorts = capture.VXLANPorts(g)
+	}
+	var rec pcap.Record
+	var p packet.Packet
+	e := text.Event{Packet: &p}
+	for ctx.Err() == nil {
+		err = r.Next(&rec)
+		if err != nil {
+			break
+		}
+		d.Decode(&p, rec.Data, rec.Len, r.Interfaces[rec.Interface].Link)
+		e.Nanos, e.Dir = rec.Nanos, text.Dir(rec.Dir)
+		e.Place = places.Of(rec.Interface)
+		if flt != nil && !flt.Match(&p, filter.Meta{Dir: filter.Dir(rec.Dir), Workload: places.Workload(rec.Interface)}) {
+			continue
+		}
+		if err = out.take(&e); err != nil {
+			break
+		}
+	}
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	if e := out.end(nil, 0, 0); e != nil {
+		return e
+	}
+	switch {
+	case err == nil, errors.Is(err, errEnough):
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s is cut off: what was whole was read", f.read)
+	}
+	return fmt.Errorf("cannot read %s: %w", f.read, err)
+}

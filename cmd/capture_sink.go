@@ -1,0 +1,254 @@
+package cmd
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/nscope/nscope/capture/packet"
+	"github.com/nscope/nscope/capture/pcap"
+	"github.com/nscope/nscope/capture/text"
+)
+
+// errEnough ends a capture that has what it was asked for.
+var errEnough = errors.New("enough")
+
+// sampleRate is how many packets a second are shown of everything, on a terminal.
+const sampleRate = 100
+
+// captureSink takes packets: to lines, JSON or a file, up to a limit.
+type captureSink struct {
+	a       *app
+	f       *captureFlags
+	lines   text.Lines
+	buf     []byte
+	n       int
+	w       *pcap.Writer
+	closer  *os.File
+	ifs     map[*text.Place]int
+	sampled bool
+	second  int64
+	inSec   int
+	hidden  int
+	status  bool
+	last    time.Time
+	started time.Time
+	// Lines of several namespaces are put into the order of time: each waits for what may still come before it.
+	ordered bool
+	waiting []waiting
+}
+
+// waiting is a line that is said when what came before it has been.
+type waiting struct {
+	nanos int64
+	line  []byte
+}
+
+// late is how much later than another a packet of the same moment may be told: until its block is handed over, twice.
+const late = 100 * time.Millisecond
+
+func (f *captureFlags) every() bool { return f.all }
+
+func (a *app) captureSink(f *captureFlags) (*captureSink, error) {
+	s := &captureSink{a: a, f: f, ifs: map[*text.Place]int{}, started: time.Now()}
+	s.lines.PlaceWidth = 16
+	if f.write == "" {
+		return s, nil
+	}
+	out := a.out
+	if f.write != "-" {
+		fd, err := os.OpenFile(f.write, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // packets are secrets
+		if err != nil {
+			return nil, err
+		}
+		s.closer, out = fd, fd
+	} else if a.isTerminal(a.out) {
+		return nil, usagef("-w -: packets would be written to the terminal")
+	}
+	w, err := pcap.NewWriter(out, pcap.Section{OS: "Linux", Application: "nscope " + Version()})
+	s.w = w
+	return s, err
+}
+
+// flushAt is how much is said before it is written, while more comes.
+const flushAt = 64 << 10
+
+func (s *captureSink) take(e *text.Event) error {
+	if s.f.count > 0 && s.n >= s.f.count {
+		return errEnough
+	}
+	if s.sampled && !s.sample(e) {
+		return nil
+	}
+	s.n++
+	if err := s.put(e); err != nil {
+		return err
+	}
+	if s.f.count > 0 && s.n >= s.f.count {
+		return errEnough
+	}
+	return nil
+}
+
+// sample lets so many of a second through.
+func (s *captureSink) sample(e *text.Event) bool {
+	if sec := e.Nanos / 1e9; sec != s.second {
+		s.second, s.inSec = sec, 0
+	}
+	if s.inSec++; s.inSec > sampleRate {
+		s.hidden++
+		return false
+	}
+	return true
+}
+
+func (s *captureSink) put(e *text.Event) error {
+	if s.w != nil {
+		return s.save(e)
+	}
+	from := len(s.buf)
+	if s.a.output == "json" {
+		var err error
+		if s.buf, err = s.lines.JSON(s.buf, e); err != nil {
+			return err
+		}
+	} else {
+		s.buf = s.lines.Append(s.buf, e)
+		if s.a.verbose {
+			s.buf = text.Layers(s.buf, e)
+		}
+		if s.f.hex {
+			s.buf = text.Hex(s.buf, e.Data)
+		}
+	}
+	if s.ordered {
+		s.waiting = append(s.waiting, waiting{e.Nanos, bytes.Clone(s.buf[from:])})
+		s.buf = s.buf[:from]
+		return nil
+	}
+	if len(s.buf) >= flushAt {
+		return s.flush()
+	}
+	return nil
+}
+
+// release says the lines that nothing can come before any more: those before a moment.
+func (s *captureSink) release(before int64) {
+	slices.SortStableFunc(s.waiting, func(a, b waiting) int { return cmp.Compare(a.nanos, b.nanos) })
+	n := 0
+	for n < len(s.waiting) && s.waiting[n].nanos < before {
+		s.buf = append(s.buf, s.waiting[n].line...)
+		n++
+	}
+	s.waiting = slices.Delete(s.waiting, 0, n)
+}
+
+// idle is called when no packet is ready; true where lines wait.
+func (s *captureSink) idle() (bool, error) {
+	if len(s.waiting) > 0 {
+		s.release(time.Now().Add(-late).UnixNano())
+	}
+	return len(s.waiting) > 0, s.flush()
+}
+
+// save writes to the file; an interface is described when its first packet comes.
+func (s *captureSink) save(e *text.Event) error {
+	id, ok := s.ifs[e.Place]
+	if !ok {
+		var err error
+		i := pcap.Interface{Link: e.Link, SnapLen: uint32(s.f.snapLen), OS: "nscope " + Version()}
+		if e.Place != nil {
+			i.Name, i.Description = e.Place.Name, e.Place.Description
+		}
+		if err = s.w.Flush(); err == nil {
+			id, err = s.w.AddInterface(i)
+		}
+		if err != nil {
+			return err
+		}
+		s.ifs[e.Place] = id
+	}
+	rec := pcap.Record{Nanos: e.Nanos, Interface: id, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
+	if s.f.headers {
+		rec.Data = e.Data[:min(headersEnd(e.Packet), len(e.Data))]
+	}
+	s.w.Append(&rec)
+	if s.f.maxBytes > 0 && s.w.Bytes()+int64(s.w.Buffered()) >= s.f.maxBytes {
+		return errEnough
+	}
+	if s.w.Buffered() >= flushAt {
+		return s.flush()
+	}
+	return nil
+}
+
+// headersEnd is where the last header ends.
+func headersEnd(p *packet.Packet) int {
+	if p.N == 0 {
+		return 0
+	}
+	return p.Inner().Payload
+}
+
+// flush writes what was said, and on a terminal how far a file is.
+func (s *captureSink) flush() error {
+	if s.w != nil {
+		if err := s.w.Flush(); err != nil {
+			return err
+		}
+		s.progress()
+		return nil
+	}
+	if len(s.buf) == 0 {
+		return nil
+	}
+	_, err := s.a.out.Write(s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+func (s *captureSink) progress() {
+	if now := time.Now(); s.a.isTerminal(s.a.err) && now.Sub(s.last) > 200*time.Millisecond {
+		s.last, s.status = now, true
+		fmt.Fprintf(s.a.err, "\r%d packets, %d/s, %.1f MB \x1b[K", s.n, int(float64(s.n)/max(now.Sub(s.started).Seconds(), 0.001)), float64(s.w.Bytes())/1e6)
+	}
+}
+
+func (s *captureSink) clearStatus() {
+	if s.status {
+		fmt.Fprint(s.a.err, "\r\x1b[K")
+		s.status = false
+	}
+}
+
+// end writes the rest. err is what ended the capture.
+func (s *captureSink) end(err error, nanos int64, drops uint64) error {
+	s.clearStatus()
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	s.release(math.MaxInt64)
+	if e := s.flush(); err == nil {
+		err = e
+	}
+	s.clearStatus()
+	if s.w != nil && nanos > 0 && len(s.ifs) > 0 {
+		if e := s.w.Stats(0, nanos, pcap.Stats{Received: uint64(s.n), Dropped: drops}); err == nil {
+			err = e
+		}
+	}
+	if s.closer != nil {
+		if e := s.closer.Close(); err == nil {
+			err = e
+		}
+	}
+	if s.hidden > 0 {
+		fmt.Fprintf(s.a.err, "%8d packets were not shown\n", s.hidden)
+	}
+	return err
+}

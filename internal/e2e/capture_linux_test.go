@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nscope/nscope/inspect/netns/nettest"
+)
+
+// capturing is a running `nscope capture`.
+type capturing struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stderr *bufio.Scanner
+	stdout strings.Builder
+	said   chan string
+}
+
+// startCapture starts it and waits until its rings are open.
+func startCapture(t *testing.T, args ...string) *capturing {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	c := &capturing{t: t, cmd: exec.CommandContext(ctx, binary(t), append([]string{"capture"}, args...)...), said: make(chan string, 100)}
+	c.cmd.Stdout = &c.stdout
+	pipe, err := c.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c.stderr = bufio.NewScanner(pipe)
+	go func() {
+		for c.stderr.Scan() {
+			c.said <- c.stderr.Text()
+		}
+		close(c.said)
+	}()
+	c.until("capturing in ")
+	return c
+}
+
+// until waits for a line on standard error.
+func (c *capturing) until(part string) {
+	c.t.Helper()
+	var all []string
+	for line := range c.said {
+		if all = append(all, line); strings.Contains(line, part) {
+			return
+		}
+	}
+	c.t.Fatalf("never said %q, but:\n%s", part, strings.Join(all, "\n"))
+}
+
+// end waits for it to end by itself (or stops it as ctrl-C does) and gives what it printed.
+func (c *capturing) end(interrupt bool) string {
+	c.t.Helper()
+	if interrupt {
+		_ = c.cmd.Process.Signal(os.Interrupt)
+	}
+	var all []string
+	for line := range c.said {
+		all = append(all, line)
+	}
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatalf("%v\n%s", err, strings.Join(all, "\n"))
+	}
+	return c.stdout.String()
+}
+
+// TestCapturePath is one ping over an overlay of two hosts: seen at each interface that it crosses, in order, named, with its VNI.
+func TestCapturePath(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping", "tshark")
+	nscope := binary(t)
+	lab := fmt.Sprintf("cap%d", os.Getpid())
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command(nscope, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("nscope %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	run("lab", "up", "overlay", "--name", lab)
+	t.Cleanup(func() { run("lab", "down", lab) })
+	in := func(space string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", append([]string{"netns", "exec", "nscope-" + lab + "-" + space}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	c1, c3 := "nscope-"+lab+"-c1", "nscope-"+lab+"-c3"
+	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4") // a healthy baseline, and neighbours are known
+	n1, n2 := "nscope-"+lab+"-n1", "nscope-"+lab+"-n2"
+
+	c := startCapture(t, "--path", c1, c3, "inner", "icmp", "-c", "2")
+	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
+	out := c.end(false)
+	way := `(?s)c1 → c3  10\.0\.1\.2 → 10\.0\.1\.4 ICMP echo request id \d+ seq 1 len 56\n` +
+		` +\+0s  c1/eth0 +▸\n` +
+		` +\S+  ` + n1 + `/1-\w+/veth0 +◂\n` +
+		` +\S+  ` + n1 + `/1-\w+/vxlan0 +▸\n` +
+		` +\S+  ` + n1 + `/eth0 +▸ vxlan 4097 10\.99\.0\.1→10\.99\.0\.2\n` +
+		` +\S+  ` + n2 + `/eth0 +◂ vxlan 4097 10\.99\.0\.1→10\.99\.0\.2\n` +
+		` +\S+  ` + n2 + `/1-\w+/vxlan0 +◂\n` +
+		` +\S+  ` + n2 + `/1-\w+/veth0 +▸\n` +
+		` +\S+  c3/eth0 +◂\n\n` +
+		`\S+ c3 → c1  10\.0\.1\.4 → 10\.0\.1\.2 ICMP echo reply .*c1/eth0 +◂\n$`
+	// The underlay's switch lies between the hosts: where a lab has links there, they are seen too.
+	out = regexp.MustCompile(`(?m)^.* nscope-`+lab+`-sw/.*\n`).ReplaceAllString(out, "")
+	if !regexp.MustCompile(way).MatchString(out) {
+		t.Errorf("the way of a ping:\n%s\nwant:\n%s", out, way)
+	}
+
+	// The same into a file, which tshark opens: interface names, VNI.
+	file := filepath.Join(t.TempDir(), "p.pcapng")
+	c = startCapture(t, n1, c1, "inner", "icmp", "-w", file, "-c", "4")
+	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
+	c.end(false)
+	got, err := exec.Command("tshark", "-n", "-r", file, "-T", "fields", "-e", "frame.interface_name", "-e", "vxlan.vni", "-e", "ip.src").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"c1/eth0\t\t10.0.1.2\n", "c1/eth0\t\t10.0.1.4\n", n1 + "/eth0\t4097\t10.99.0.1,10.0.1.2\n", n1 + "/eth0\t4097\t10.99.0.2,10.0.1.4\n"} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("tshark reads:\n%s\nwithout %q", got, want)
+		}
+	}
+
+	// JSON, by VNI and container.
+	c = startCapture(t, n1, "vni", "4097", "and", "container", c3, "-o", "json", "-c", "1")
+	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
+	var o struct {
+		NS, If, Dir string
+		Outer       struct{ Src, Dst, Proto string }
+		Tunnel      struct {
+			Type string
+			VNI  uint32
+			Port uint16
+		}
+		Src, Dst, Proto, Summary string
+		SrcName                  string `json:"src_name"`
+	}
+	line := c.end(false)
+	if err := json.Unmarshal([]byte(line), &o); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	if o.Tunnel.Type != "vxlan" || o.Tunnel.VNI != 4097 || o.Tunnel.Port != 4789 || o.Outer.Src != "10.99.0.1" || o.Outer.Proto != "udp" || o.Src != "10.0.1.2" || o.Dst != "10.0.1.4" || o.If != "eth0" || o.SrcName != "c1" {
+		t.Errorf("%s", line)
+	}
+}
+
+// TestCaptureLetsGo: a namespace that ends is let go of, and what comes under the name that was asked for joins.
+func TestCaptureLetsGo(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping")
+	name := fmt.Sprintf("nscope-capgone%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	ip("netns", "add", name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	ip("-n", name, "link", "set", "lo", "up")
+	c := startCapture(t, name, "icmp")
+	ip("netns", "exec", name, "ping", "-c", "1", "127.0.0.1")
+	ip("netns", "del", name)
+	c.until("has ended")
+	ip("netns", "add", name)
+	ip("-n", name, "link", "set", "lo", "up")
+	c.until(name + ": capturing")
+	ip("netns", "exec", name, "ping", "-c", "1", "127.0.0.2")
+	time.Sleep(200 * time.Millisecond) // until a block of the ring is handed over
+	out := c.end(true)
+	for _, a := range []string{"127.0.0.1 → 127.0.0.1 ICMP echo request", "127.0.0.1 → 127.0.0.2 ICMP echo request"} {
+		if !strings.Contains(out, a) {
+			t.Errorf("no %q in:\n%s", a, out)
+		}
+	}
+}
