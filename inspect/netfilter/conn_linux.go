@@ -3,6 +3,7 @@ package netfilter
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -107,6 +108,19 @@ type ruleset struct {
 	sets       map[tableKey]map[string]*set
 	order      []setOf
 	chains     map[chainKey]*snapshot.NfChain
+	use        []chainUse
+	total      uint64
+	// machine decodes the rules; table and chain are those of the last one.
+	machine machine
+	table   tableKey
+	chain   *snapshot.NfChain
+}
+
+// chainUse is how much a chain is used.
+type chainUse struct {
+	table tableKey
+	at    int
+	use   uint32
 }
 
 type setOf struct {
@@ -233,9 +247,11 @@ func (r *ruleset) readElemsOf(table tableKey, s *set) (err error) {
 
 func (r *ruleset) readChains() error {
 	err := r.dump(msgGetChain, msgNewChain, func(b []byte) {
-		if key, c, ok := decodeChain(b); ok {
+		if key, c, use, ok := decodeChain(b); ok {
 			if i, ok := r.at[key]; ok {
 				r.tables[i].Chains = append(r.tables[i].Chains, c)
+				r.use = append(r.use, chainUse{key, len(r.tables[i].Chains) - 1, use})
+				r.total += uint64(use)
 			}
 		}
 	})
@@ -249,35 +265,63 @@ func (r *ruleset) readChains() error {
 	return err
 }
 
+// manyRules is how many rules are asked for chain by chain: for each part of a dump the kernel counts all rules before it
+// again, so that the time of one dump of all would grow with the square of their number.
+const manyRules = 3000
+
 func (r *ruleset) readRules() error {
-	var m machine
-	var chain *snapshot.NfChain
-	var table tableKey
-	return r.dump(msgGetRule, msgNewRule, func(b []byte) {
-		h, ok := decodeRuleHead(b)
-		if !ok {
+	if r.total < manyRules {
+		return r.dump(msgGetRule, msgNewRule, r.rule)
+	}
+	for _, u := range r.use {
+		if u.use == 0 {
+			continue
+		}
+		c := &r.tables[r.at[u.table]].Chains[u.at]
+		// Not all of it are rules of its own, but a chain is rarely jumped to from everywhere.
+		c.Rules = make([]snapshot.NfRule, 0, min(u.use, 64))
+		req := nlwire.NewRequest(msgGetRule, unix.NLM_F_DUMP, []byte{u.table.family, 0, 0, 0})
+		req = nlwire.AppendAttr(req, nftaRuleTable, append([]byte(u.table.name), 0))
+		req = nlwire.AppendAttr(req, nftaRuleChain, append([]byte(c.Name), 0))
+		err := r.conn.sock.Do(req, func(m nlwire.Message) {
+			if m.Type == msgNewRule {
+				r.rule(m.Data)
+			}
+		})
+		c.Rules = slices.Clip(c.Rules)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule adds a rule to its chain.
+func (r *ruleset) rule(b []byte) {
+	h, ok := decodeRuleHead(b)
+	if !ok {
+		return
+	}
+	m := &r.machine
+	if r.table.family != h.family || r.table.name != string(h.table) || m.sets == nil {
+		r.table = tableKey{h.family, string(h.table)}
+		m.family, m.fam, m.sets = h.family, familyName(h.family), r.sets[r.table]
+		if m.sets == nil {
+			m.sets = map[string]*set{}
+		}
+		r.chain = nil
+	}
+	if r.chain == nil || r.chain.Name != string(h.chain) {
+		if r.chain = r.chains[chainKey{r.table, string(h.chain)}]; r.chain == nil {
 			return
 		}
-		if table.family != h.family || table.name != string(h.table) || m.sets == nil {
-			table = tableKey{h.family, string(h.table)}
-			m.family, m.fam, m.sets = h.family, familyName(h.family), r.sets[table]
-			if m.sets == nil {
-				m.sets = map[string]*set{}
-			}
-			chain = nil
-		}
-		if chain == nil || chain.Name != string(h.chain) {
-			if chain = r.chains[chainKey{table, string(h.chain)}]; chain == nil {
-				return
-			}
-		}
-		rule := snapshot.NfRule{Handle: h.handle, Comment: comment(h.udata)}
-		rule.Exprs, rule.Unknown = m.rule(h.exprs)
-		if rule.Comment == "" {
-			rule.Comment = m.comment
-		}
-		chain.Rules = append(chain.Rules, rule)
-	})
+	}
+	rule := snapshot.NfRule{Handle: h.handle, Comment: comment(h.udata)}
+	rule.Exprs, rule.Unknown = m.rule(h.exprs)
+	if rule.Comment == "" {
+		rule.Comment = m.comment
+	}
+	r.chain.Rules = append(r.chain.Rules, rule)
 }
 
 // readRest reads objects and flowtables, which kernels before Linux 4.10 and 4.16 do not know.

@@ -66,9 +66,11 @@ func hookName(family uint8, n uint32) string {
 }
 
 // decodeChain decodes NFT_MSG_NEWCHAIN.
-func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, ok bool) {
+//
+// use is how many rules it has, with those that jump to it.
+func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, use uint32, ok bool) {
 	if len(b) < nfgenLen {
-		return table, c, false
+		return table, c, 0, false
 	}
 	table.family = b[0]
 	c.Rules = []snapshot.NfRule{}
@@ -81,6 +83,8 @@ func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, ok bool) {
 			c.Name = string(nlwire.CStr(a.Val))
 		case nftaChainHandle:
 			c.Handle = nlwire.BE64(a.Val)
+		case nftaChainUse:
+			use = nlwire.BE32(a.Val)
 		case nftaChainType:
 			c.Type = string(nlwire.CStr(a.Val))
 		case nftaChainPolicy:
@@ -117,7 +121,7 @@ func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, ok bool) {
 	if c.Hook != "" {
 		c.Policy = map[uint32]string{verdictDrop: "drop", verdictAccept: "accept"}[policy]
 	}
-	return table, c, c.Name != ""
+	return table, c, use, c.Name != ""
 }
 
 // devices reads a list of NFTA_DEVICE_NAME; a prefix ends with "*".
