@@ -132,6 +132,7 @@ func (w *hostTruth) everyView(t *testing.T, fixture string) {
 	t.Run("Inside", func(t *testing.T) {
 		finish(t, 0, w.host.Enter(binary(t), "--timeout", "10s", "snapshot", file))
 		readable(t, file)
+		understood(t, load(t, file))
 		out, _ := runAsNobody(t, 0, "--from", file, "topo", "-o", "json")
 		g := parseGraph(t, out)
 		w.check(t, g, true)

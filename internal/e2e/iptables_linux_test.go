@@ -217,7 +217,7 @@ func randomRestore(r *rand.Rand, family string, matches, targets []option, n int
 			}
 			proto := target.proto
 			var ms []string
-			used := map[string]bool{}
+			used := map[string]bool{"tcp": strings.HasPrefix(target.args, "-m tcp")}
 			for range r.IntN(4) {
 				m := matches[r.IntN(len(matches))]
 				ext := strings.Fields(m.args)[1]
@@ -308,5 +308,25 @@ func TestLegacyMakesNoTable(t *testing.T) {
 	tables := iptablesRules(t, h)
 	if len(tables) != 1 || tables[0].Name != "raw" || names() != "raw\n" {
 		t.Fatalf("tables %v, by their names %q", tables, names())
+	}
+}
+
+// understood demands that no rule of a snapshot has anything unknown.
+func understood(t *testing.T, s *snapshot.Snapshot) {
+	t.Helper()
+	rules := 0
+	for _, ns := range s.Namespaces {
+		for _, tb := range ns.Netfilter.Tables {
+			for _, c := range tb.Chains {
+				for _, r := range c.Rules {
+					if rules++; r.Unknown != nil {
+						t.Errorf("%s %s %s %s: unknown: %v", ns.ID, tb.Family, tb.Name, c.Name, r.Unknown)
+					}
+				}
+			}
+		}
+	}
+	if rules == 0 {
+		t.Error("an engine's host without a rule")
 	}
 }

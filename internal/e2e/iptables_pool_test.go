@@ -142,7 +142,7 @@ raw: -j CT --notrack
 raw: -j CT --zone 5 --ctevents new,destroy
 raw: -j CT --zone-orig mark
 raw: -j NOTRACK
-tcp nat: -j DNAT --to-destination 8080-8090
+tcp nat: -j DNAT --to-destination :8080-8090
 ip nat: -j DNAT --to-destination 10.0.0.5
 ip tcp nat: -j DNAT --to-destination 10.0.0.5-10.0.0.9:80-90 --random
 ip6 tcp nat: -j DNAT --to-destination [fd00::5]:80 --persistent
@@ -173,8 +173,8 @@ ip nat: -j SNAT --to-source 192.0.2.1-192.0.2.9 --persistent
 ip udp nat: -j SNAT --to-source 192.0.2.1:100-200
 tcp filter: -j SYNPROXY --sack-perm --wscale 7 --mss 1460
 ip6 mangle: -j SNPT --src-pfx fd00::/64 --dst-pfx 2001:db8::/64
-tcp mangle: -j TCPMSS --clamp-mss-to-pmtu
-tcp mangle: -j TCPMSS --set-mss 1400
+tcp mangle: -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+tcp mangle: -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1400
 tcp mangle: -j TCPOPTSTRIP --strip-options timestamp,sack
 ip mangle: -j TEE --gateway 10.0.0.1 --oif eth9
 mangle: -j TOS --set-tos 0x10/0x3f

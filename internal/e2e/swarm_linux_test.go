@@ -420,6 +420,7 @@ func TestSwarm(t *testing.T) {
 		for i, n := range lab.Nodes {
 			record(t, "swarm-"+n.Name, inside[i])
 			s := load(t, inside[i])
+			understood(t, s)
 			if s.Host.Name != n.Name || s.Host.InitNS.Inode() != w.homes[n.Name] || s.Host.BootID[:8] != w.boot {
 				t.Errorf("%s: %+v", n.Name, s.Host)
 			}
