@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -275,5 +276,24 @@ func TestNftRandom(t *testing.T) {
 		if t.Failed() {
 			t.Fatal(strings.Join(lines, "\n"))
 		}
+	}
+}
+
+// TestNftRecorded: what Docker's nftables backend, firewalld and kube-proxy lay out.
+func TestNftRecorded(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "nft")
+	files, err := filepath.Glob("../../inspect/netfilter/testdata/rules/*.nft")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, files)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			h := nettest.New(t)
+			nettest.Run(t, h, "nft", "-f", file)
+			if compareListed(t, h) == 0 {
+				t.Error("no rules")
+			}
+		})
 	}
 }
