@@ -330,3 +330,32 @@ func understood(t *testing.T, s *snapshot.Snapshot) {
 		t.Error("an engine's host without a rule")
 	}
 }
+
+// TestIPSetNames: a rule has an ipset by number; its name is asked for in the rule's own namespace.
+func TestIPSetNames(t *testing.T) {
+	needsIPTables(t)
+	nettest.NeedsTool(t, "ipset")
+	for _, p := range iptablesPrograms {
+		t.Run(p.name, func(t *testing.T) {
+			h := nettest.New(t)
+			inet := map[string]string{"ip": "inet", "ip6": "inet6"}[p.family]
+			if out, err := nettest.Try(h, "ipset", "create", "first", "hash:ip", "family", inet); err != nil {
+				nettest.Needs(t, !strings.Contains(out, "protocol"), "a kernel with ipset")
+				t.Fatalf("%v: %s", err, out)
+			}
+			nettest.Run(t, h, "ipset", "create", "second", "hash:net,port", "family", inet, "timeout", "60")
+			restore(t, h, p, `*filter
+:INPUT ACCEPT [0:0]
+[1:2] -A INPUT -m set --match-set first src -j DROP
+[3:4] -A INPUT -m set ! --match-set second dst,src --return-nomatch -j ACCEPT
+[5:6] -A INPUT -m set --match-set first src ! --update-counters --packets-gt 5 ! --bytes-eq 7
+[7:8] -A INPUT -j SET --add-set second src,dst --exist --timeout 30
+[9:10] -A INPUT -j SET --del-set first dst
+COMMIT
+`)
+			if n := asSaved(t, h, iptablesRules(t, h), p.name+"-save", p.backend, p.family); n != 5 {
+				t.Errorf("%d rules were compared", n)
+			}
+		})
+	}
+}
