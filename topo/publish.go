@@ -143,7 +143,7 @@ func (b *builder) claimed(w *work, home *space, p snapshot.Port, a *EdgeAttrs) b
 		a.Note = "not known: " + unknown
 	case dropped != "" && a.ProxyPID == 0:
 		a.Note = "dropped before it is translated, from " + dropped
-	case a.ProxyPID == 0:
+	case a.ProxyPID == 0 && len(home.ns.Sockets) > 0: // else they were not read: a proxy may be there
 		a.Note = "no rule translates it, nobody listens in its place"
 	}
 	return false
@@ -261,8 +261,12 @@ type askedPort struct {
 
 // questions are the ports of a namespace's own addresses that a rule may translate.
 func (sp *space) questions(c *candidate, bounds []uint32, exact bool) (out []askedPort) {
-	if len(c.dport) == 0 {
-		return nil // every port: nobody's publication
+	dport := c.dport
+	if len(dport) == 0 {
+		if !exact {
+			return nil
+		}
+		dport = []snapshot.NfNum{{From: 1, To: 65535}}
 	}
 	protos := []uint8{c.proto}
 	if c.proto == 0 {
@@ -297,7 +301,7 @@ func (sp *space) questions(c *candidate, bounds []uint32, exact bool) (out []ask
 	if len(c.saddr) > 0 {
 		clients = c.saddr
 	}
-	for _, r := range c.dport {
+	for _, r := range dport {
 		for _, part := range splitPorts(r, bounds, exact) {
 			for _, proto := range protos {
 				for _, at := range ats {
@@ -351,10 +355,11 @@ func (sp *space) sidesOf(q askedPort) (out []side) {
 				s.from = "through " + q.in
 			}
 			if q.client.IsValid() && s.hook == "prerouting" {
-				s.src = q.client.Addr()
-				if !q.client.IsSingleIP() {
-					s.src = q.client.Masked().Addr().Next()
+				alike, ok := clientsAlike(&sp.ns.Netfilter, q.client)
+				if !ok || len(alike) == 0 {
+					continue
 				}
+				s.src, s.also = alike[0], alike[1:]
 				s.from = strings.TrimPrefix(s.from, fromOutside)
 				s.from = strings.TrimSpace("from " + q.client.String() + " " + s.from)
 			}
@@ -405,10 +410,10 @@ func (b *builder) follow(sp *space, q askedPort) {
 		if s.from != fromLoopback {
 			asked[s.dst.Is4()][s.dst] = true
 		}
-		first := sp.ask(s, q.proto, q.from)
+		first := sp.askAll(s, q.proto, q.from)
 		last := first
 		if q.to != q.from {
-			last = sp.ask(s, q.proto, q.to)
+			last = sp.askAll(s, q.proto, q.to)
 		}
 		if len(first.to) != len(last.to) {
 			continue

@@ -397,3 +397,68 @@ func portBounds(nf *snapshot.Netfilter) (bounds []uint32, exact bool) {
 	}
 	return sortedKeys(seen), exact
 }
+
+// clientsAlike are one address of a network for each part of it that rules may treat differently: the ends of all that
+// they compare addresses with. ok is false where these are many, or where a rule compares under a mask.
+func clientsAlike(nf *snapshot.Netfilter, in netip.Prefix) (out []netip.Addr, ok bool) {
+	ok = true
+	add := func(a netip.Addr) {
+		if in.Contains(a) && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	var value func(v *snapshot.NfValue)
+	value = func(v *snapshot.NfValue) {
+		switch {
+		case v.Masked != nil:
+			ok = false
+		case v.Addrs != nil:
+			add(v.Addrs.From)
+			add(v.Addrs.To.Next())
+		case v.Prefix.IsValid():
+			add(v.Prefix.Masked().Addr())
+			add(lastOf(v.Prefix).Next())
+		}
+		for i := range v.Parts {
+			value(&v.Parts[i])
+		}
+	}
+	add(in.Masked().Addr())
+	for i := range nf.Tables {
+		t := &nf.Tables[i]
+		for j := range t.Sets {
+			for k := range t.Sets[j].Elements {
+				value(&t.Sets[j].Elements[k].Key)
+			}
+			ok = ok && !t.Sets[j].Cut
+		}
+		for j := range t.Chains {
+			for k := range t.Chains[j].Rules {
+				for e := range t.Chains[j].Rules[k].Exprs {
+					for _, m := range t.Chains[j].Rules[k].Exprs[e].Matches {
+						ok = ok && (!strings.HasSuffix(m.Left.Key, " saddr") || m.Left.Mask == "")
+						for v := range m.Values {
+							value(&m.Values[v])
+						}
+					}
+				}
+			}
+		}
+		if len(out) > maxClients {
+			return nil, false
+		}
+	}
+	return out, ok
+}
+
+const maxClients = 64
+
+// lastOf is the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 1 << (7 - i%8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
