@@ -56,3 +56,28 @@ func TestRulesets(t *testing.T) {
 		})
 	}
 }
+
+// TestElements reads sets of which one is too large: it is cut, and what comes after it is not.
+func TestElements(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "nft")
+	h := nettest.New(t)
+	nettest.Run(t, h, "sh", "-c", `{ echo 'table ip t { set large { type ipv4_addr; elements = {'
+		for i in $(seq 0 2999); do echo "10.0.$((i / 256)).$((i % 256)),"; done
+		echo '} }
+		set small { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 11.0.0.1-11.0.0.3 } }
+		}'; } | nft -f -`)
+	for _, limit := range []int{100, 0} {
+		sets := read(t, h, WithElements(limit)).Tables[0].Sets
+		want, cut := 3000, false
+		if limit > 0 {
+			want, cut = limit, true
+		}
+		if len(sets) != 2 || len(sets[0].Elements) != want || sets[0].Cut != cut || len(sets[1].Elements) != 2 || sets[1].Cut {
+			t.Errorf("limit %d: %d sets, %d elements, cut %v", limit, len(sets), len(sets[0].Elements), sets[0].Cut)
+		}
+		if v := sets[1].Elements[1].Key.Addrs; v == nil || v.From.String() != "11.0.0.1" || v.To.String() != "11.0.0.3" {
+			t.Errorf("%+v", sets[1].Elements)
+		}
+	}
+}
