@@ -200,7 +200,6 @@ type ruleGen struct {
 	*rand.Rand
 	text    strings.Builder
 	rejects bool // what the router sends itself is not filtered then, so that every refusal comes back
-	marks   int
 }
 
 func pick[T any](g *ruleGen, of ...T) T { return of[g.IntN(len(of))] }
