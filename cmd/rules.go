@@ -1,0 +1,161 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/topo"
+	"github.com/nscope/nscope/topo/render"
+)
+
+type ruleFlags struct {
+	as         string
+	used       bool
+	all, watch bool
+	every      time.Duration
+}
+
+func newRules(a *app) *cobra.Command {
+	f := &ruleFlags{}
+	c := &cobra.Command{
+		Use:   "rules [TARGET]",
+		Short: "List firewall rules in the order in which they are evaluated",
+		Long: `List every firewall and NAT rule that can touch a packet of TARGET, in the
+order in which the kernel evaluates them: hook, priority, family, table, chain;
+chains that are jumped to stand indented below the first jump. Of a container
+these are all rules of its own namespace, and of the namespaces that its links
+lead to those that may match its addresses or published ports; of a namespace
+all. Without TARGET: the host's.
+
+Before each rule stands how many packets it has counted: "." where it does not
+count. "?" marks a rule that is not understood whole.`,
+		Example: `  nscope rules
+  nscope rules web --used
+  nscope rules web --watch
+  nscope rules host --as nft
+  nscope rules --all -o json`,
+		Args: atMostOneArg("TARGET"),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case !slices.Contains([]string{"", "iptables", "nft"}, f.as):
+				return usagef("no spelling %q: --as has iptables, nft", f.as)
+			case f.all && len(args) > 0:
+				return usagef("--all and TARGET exclude each other")
+			case f.watch && len(a.from) > 0:
+				return usagef("--watch needs the live host: counters of a snapshot do not move")
+			case f.watch && f.every <= 0:
+				return usagef("--every needs a time above 0")
+			}
+			if f.watch {
+				return a.watchRules(c.Context(), args, f)
+			}
+			spaces, err := a.rules(c.Context(), args, f)
+			if err != nil {
+				return err
+			}
+			if ok, err := a.print(spaces); ok {
+				return err
+			}
+			o := a.renderOptions()
+			o.Wide = a.output == "wide"
+			return render.Rules(a.out, spaces, o)
+		},
+		ValidArgsFunction: a.completeTarget,
+	}
+	a.outputFlag(c, "table", "wide", "json", "yaml")
+	c.Flags().StringVar(&f.as, "as", "", "spell rules as `TOOL` does: iptables, nft; default: as each was written")
+	c.Flags().BoolVar(&f.used, "used", false, "leave out rules that have counted no packet")
+	c.Flags().BoolVar(&f.all, "all", false, "the rules of every namespace")
+	c.Flags().BoolVar(&f.watch, "watch", false, "go on and show rules whose counters move")
+	c.Flags().DurationVar(&f.every, "every", time.Second, "with --watch, read again after this `TIME`")
+	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{"iptables", "nft"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (a *app) rules(ctx context.Context, args []string, f *ruleFlags) ([]topo.RuleSpace, error) {
+	target := cmpTarget(args)
+	g, err := a.graph(ctx, target, inspect.WithDepth(inspect.Topology))
+	if err != nil {
+		return nil, err
+	}
+	o := topo.RuleOptions{As: f.as, Used: f.used}
+	if !f.all {
+		n, err := g.Resolve(target)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := g.Netns(n); !ok {
+			return nil, usagef("%s is a %s: rules has those of a container, namespace or interface", n.Name, n.Kind)
+		}
+		return g.Rules(n, o), nil
+	}
+	out := []topo.RuleSpace{}
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.Kind == topo.KindNetns {
+			out = append(out, g.Rules(n, o)...)
+		}
+	}
+	return out, nil
+}
+
+// watchRules reads again and again and shows, of the rules whose counters moved, by how much. No event tells of counters.
+func (a *app) watchRules(ctx context.Context, args []string, f *ruleFlags) error {
+	var before map[string]uint64
+	tick := time.NewTicker(f.every)
+	defer tick.Stop()
+	for {
+		spaces, err := a.rules(ctx, args, f)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		now := map[string]uint64{}
+		for i := range spaces {
+			s := &spaces[i]
+			for j := range s.Chains {
+				c := &s.Chains[j]
+				c.Rules = slices.DeleteFunc(c.Rules, func(r topo.RuleOf) bool {
+					if r.Packets == nil {
+						return true
+					}
+					key := strings.Join([]string{s.Netns, c.Family, c.Hook, c.Backend, c.TableFamily, c.Table, r.Chain, fmt.Sprint(r.Handle, r.Number, r.Text)}, "\x00")
+					was, known := before[key]
+					now[key] = *r.Packets
+					if !known || *r.Packets <= was {
+						return true
+					}
+					*r.Packets -= was
+					return false
+				})
+			}
+			s.Chains = slices.DeleteFunc(s.Chains, func(c topo.RuleChain) bool { return len(c.Rules) == 0 })
+		}
+		first := before == nil
+		before = now
+		if spaces = slices.DeleteFunc(spaces, func(s topo.RuleSpace) bool { return len(s.Chains) == 0 }); !first && len(spaces) > 0 {
+			if ok, err := a.print(spaces); err != nil {
+				return err
+			} else if !ok {
+				fmt.Fprintf(a.out, "%s\n", time.Now().Format(time.TimeOnly))
+				o := a.renderOptions()
+				o.Wide = a.output == "wide"
+				if err := render.Rules(a.out, spaces, o); err != nil {
+					return err
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// Rules writes rules by namespace, hook and chain. A line is the packets that a rule has counted ("." where it does not
+// count, "?" before one that is not understood whole) and the rule, indented by how many jumps lead to it.
+func Rules(w io.Writer, spaces []topo.RuleSpace, o Options) error {
+	var b strings.Builder
+	for i, s := range spaces {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s (%s)\n", clean(s.Name, false), s.Netns)
+		hook := ""
+		for j := range s.Chains {
+			c := &s.Chains[j]
+			if h := c.Family + " " + c.Hook; h != hook {
+				hook = h
+				fmt.Fprintf(&b, "%s\n", h)
+			}
+			writeChain(&b, c, o)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeChain(b *strings.Builder, c *topo.RuleChain, o Options) {
+	kind := c.Backend
+	if c.Backend == snapshot.NfNft && c.TableFamily != c.Family {
+		kind += " " + c.TableFamily
+	}
+	fmt.Fprintf(b, "  %5d %s %s", c.Priority, clean(c.Table, false), clean(c.Chain, false))
+	if c.Policy != "" {
+		fmt.Fprintf(b, ", policy %s", c.Policy)
+	}
+	fmt.Fprintf(b, " (%s)\n", kind)
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		n := "."
+		if r.Packets != nil {
+			n = strconv.FormatUint(*r.Packets, 10)
+		}
+		mark := " "
+		if len(r.Unknown) > 0 {
+			mark = "?"
+		}
+		lead := fmt.Sprintf("%9s %s%s", n, mark, strings.Repeat("  ", min(r.Depth, 8)))
+		text := clean(r.Text, false)
+		if !strings.HasPrefix(text, "-A ") && r.Depth > 0 {
+			text = clean(r.Chain, false) + ": " + text
+		}
+		writeWrapped(b, lead, text, o)
+	}
+}
+
+// writeWrapped writes text after lead, and what does not fit the width on lines of its own below it.
+func writeWrapped(b *strings.Builder, lead, text string, o Options) {
+	room := o.Width - len(lead) - 2
+	b.WriteString(lead)
+	if o.Wide || o.Width <= 0 || room < 20 {
+		b.WriteString(text + "\n")
+		return
+	}
+	col := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case col+1+len(word) > room:
+			b.WriteString("\n" + strings.Repeat(" ", len(lead)+2))
+			col = 0
+		default:
+			b.WriteByte(' ')
+			col++
+		}
+		b.WriteString(word)
+		col += len(word)
+	}
+	b.WriteByte('\n')
+}

@@ -1,0 +1,311 @@
+package topo
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo/ruleset"
+	"github.com/nscope/nscope/topo/ruleset/spell"
+)
+
+// RuleSpace are rules of one namespace, in the order in which they are evaluated.
+type RuleSpace struct {
+	// Netns is the id of its node, Name what it is called.
+	Netns  string      `json:"netns"`
+	Name   string      `json:"name"`
+	Chains []RuleChain `json:"chains"`
+}
+
+// RuleChain is a base chain with the rules that it leads to.
+type RuleChain struct {
+	// Family is that of the packets (ip, ip6, bridge, arp, netdev), TableFamily that of the table (it may be inet).
+	Family      string   `json:"family"`
+	Hook        string   `json:"hook"`
+	Priority    int32    `json:"priority"`
+	Backend     string   `json:"backend"`
+	TableFamily string   `json:"table_family"`
+	Table       string   `json:"table"`
+	Chain       string   `json:"chain"`
+	Type        string   `json:"type"`
+	Policy      string   `json:"policy"`
+	Rules       []RuleOf `json:"rules"`
+}
+
+// RuleOf is one rule.
+type RuleOf struct {
+	// Chain is where it stands, Depth how many jumps lead there, Number its place in the chain from 1.
+	Chain  string `json:"chain"`
+	Depth  int    `json:"depth"`
+	Number int    `json:"number"`
+	Handle uint64 `json:"handle,omitempty"`
+	// Text is the rule as iptables or nft writes it.
+	Text    string `json:"text"`
+	Comment string `json:"comment,omitempty"`
+	// Packets and Bytes are absent for a rule that does not count.
+	Packets *uint64 `json:"packets,omitempty"`
+	Bytes   *uint64 `json:"bytes,omitempty"`
+	// Unknown are what of it is not understood.
+	Unknown []string `json:"unknown,omitempty"`
+}
+
+// RuleOptions say how rules are listed.
+type RuleOptions struct {
+	// As is the spelling: iptables, nft, or empty for the way each was written.
+	As string
+	// Used leaves out rules that count and have not counted.
+	Used bool
+}
+
+// Rules lists the rules that can touch a packet of n: of a container, those of its own namespace, and of the namespaces its
+// links lead to those that may match its addresses or published ports; of a namespace or link, all of the namespace's.
+func (g *Graph) Rules(n *Node, o RuleOptions) []RuleSpace {
+	own, ok := g.Netns(n)
+	if !ok {
+		return []RuleSpace{}
+	}
+	out := []RuleSpace{}
+	add := func(ns *Node, packets []ruleset.Packet) {
+		sp := g.space(ns)
+		if sp == nil {
+			return
+		}
+		if r := g.rulesOf(ns, sp, packets, o); len(r.Chains) > 0 {
+			out = append(out, r)
+		}
+	}
+	add(own, nil)
+	if n.Kind != KindContainer || own.Attrs.Role == RoleHost {
+		return out
+	}
+	for _, ns := range g.around(own, n) {
+		if packets := g.packetsOf(ns, own, n); len(packets) > 0 {
+			add(ns, packets)
+		}
+	}
+	return out
+}
+
+// around are the namespaces that a container's packets pass: where its links lead, the host, and the load balancers of its networks.
+func (g *Graph) around(own, n *Node) []*Node {
+	var out []*Node
+	add := func(ns *Node) {
+		if ns != nil && ns != own && !slices.Contains(out, ns) {
+			out = append(out, ns)
+		}
+	}
+	for _, l := range g.linksIn(own) {
+		for _, p := range []*Node{g.Peer(l), g.first(l, EdgeParent)} {
+			if p != nil {
+				ns, _ := g.Netns(p)
+				add(ns)
+			}
+		}
+	}
+	for _, e := range g.Out(n.ID, EdgePublishes) {
+		ns, _ := g.Node(e.To)
+		add(ns)
+	}
+	for i := range g.Nodes {
+		ns := &g.Nodes[i]
+		if ns.Kind == KindNetns && ns.Host == own.Host && (ns.Attrs.Role == RoleLoadBalancer || ns.Attrs.Role == RoleIngress) && slices.Contains(n.Attrs.Networks, ns.Attrs.Network) {
+			add(ns)
+		}
+	}
+	return out
+}
+
+// packetsOf describes what another namespace may see of a container: packets from and to its addresses, and to the ports at
+// which it is published there.
+func (g *Graph) packetsOf(ns, own, n *Node) []ruleset.Packet {
+	sp := g.space(ns)
+	if sp == nil {
+		return nil
+	}
+	env := ruleEnv{sp}
+	var out []ruleset.Packet
+	for _, l := range g.linksIn(own) {
+		raw := g.Link(l)
+		if raw == nil {
+			continue
+		}
+		for _, a := range raw.Addrs {
+			addr := a.Prefix.Addr()
+			if !addr.IsGlobalUnicast() {
+				continue
+			}
+			to := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FDst, Dst: addr}
+			from := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FSrc, Src: addr}
+			if r, ok := env.Route(ruleset.RouteQuery{Dst: addr}); ok && r.Type == "unicast" && !r.Gateway.IsValid() {
+				to.Out, from.In = r.Out, r.Out
+			}
+			out = append(out, to, from)
+		}
+	}
+	for _, e := range g.Out(n.ID, EdgePublishes) {
+		if e.To != ns.ID {
+			continue
+		}
+		for _, fam := range []string{"ip", "ip6"} {
+			p := ruleset.Packet{Family: fam, Known: ruleset.FDport | ruleset.FProto, Dport: e.Attrs.HostPort, Proto: protoNumber(e.Attrs.Proto)}
+			if a, err := netip.ParseAddr(e.Attrs.HostAddr); err == nil && !a.IsUnspecified() {
+				if familyOf(a) != fam {
+					continue
+				}
+				p.Dst, p.Known = a, p.Known|ruleset.FDst
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func familyOf(a netip.Addr) string {
+	if a.Is6() {
+		return "ip6"
+	}
+	return "ip"
+}
+
+var ruleHooks = []string{"ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"}
+
+// rulesOf lists the rules of a namespace that one of the packets may come to and match, or all of them.
+func (g *Graph) rulesOf(n *Node, sp *space, packets []ruleset.Packet, o RuleOptions) RuleSpace {
+	out := RuleSpace{Netns: n.ID, Name: n.Name, Chains: []RuleChain{}}
+	names := spell.Names{Link: func(i int) string {
+		if l := sp.byIdx[i]; l != nil {
+			return l.l.Name
+		}
+		return ""
+	}}
+	for _, hook := range ruleHooks {
+		for _, fam := range []string{"netdev", "bridge", "arp", "ip", "ip6"} {
+			at := ruleset.At{Family: fam, Hook: hook}
+			steps := sp.rules().Reach(at, ruleset.Packet{Family: packetFamily(fam)}, ruleset.Blank{})
+			if packets != nil {
+				steps = touched(sp, at, steps, packets)
+			}
+			out.Chains = append(out.Chains, chainsOf(fam, hook, sp.ns, steps, names, o)...)
+		}
+	}
+	return out
+}
+
+// packetFamily is that of packets at a place; those of bridges and devices may be any, IPv4 stands for them.
+func packetFamily(fam string) string {
+	if fam == "ip6" || fam == "arp" {
+		return fam
+	}
+	return "ip"
+}
+
+// touched are the steps that a packet of those described may come to.
+func touched(sp *space, at ruleset.At, all []ruleset.Step, packets []ruleset.Packet) []ruleset.Step {
+	may := map[ruleset.Ref]bool{}
+	for _, p := range packets {
+		if at.Family != "bridge" && at.Family != "netdev" && p.Family != at.Family {
+			continue
+		}
+		published := p.Known&(ruleset.FSrc|ruleset.FDst) == 0 || p.Says(ruleset.FDport)
+		if published && at.Hook != "prerouting" && at.Hook != "output" {
+			continue
+		}
+		if p.In.Name != "" && (at.Hook == "prerouting" || at.Hook == "input" || at.Hook == "forward") {
+			p.Known |= ruleset.FIn
+		}
+		if p.Out.Name != "" && (at.Hook == "output" || at.Hook == "postrouting" || at.Hook == "forward") {
+			p.Known |= ruleset.FOut
+		}
+		for _, s := range sp.rules().Reach(at, p, ruleEnv{sp}) {
+			may[s.Ref] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(s ruleset.Step) bool { return !may[s.Ref] })
+}
+
+// chainsOf groups steps by the base chain through which they were reached.
+func chainsOf(fam, hook string, ns *snapshot.Namespace, steps []ruleset.Step, names spell.Names, o RuleOptions) []RuleChain {
+	var out []RuleChain
+	var base *snapshot.NfChain
+	for _, s := range steps {
+		table := tableOf(&ns.Netfilter, &s)
+		if s.Depth == 0 { // stands in the base chain itself
+			if base = chainIn(table, s.Chain); base == nil {
+				continue
+			}
+			if n := len(out); n == 0 || out[n-1].Table != s.Table || out[n-1].Chain != s.Chain || out[n-1].TableFamily != s.Family || out[n-1].Backend != s.Backend {
+				out = append(out, RuleChain{
+					Family: fam, Hook: hook, Priority: s.Priority, Backend: s.Backend, TableFamily: s.Family, Table: s.Table, Chain: s.Chain,
+					Type: base.Type, Policy: base.Policy, Rules: []RuleOf{},
+				})
+			}
+		}
+		r := s.Source()
+		if r == nil || len(out) == 0 {
+			continue
+		}
+		x := RuleOf{Chain: s.Chain, Depth: s.Depth, Number: s.Rule + 1, Handle: s.Handle, Comment: r.Comment, Unknown: r.Unknown}
+		for i := range r.Exprs {
+			if c := r.Exprs[i].Counter; c != nil {
+				x.Packets, x.Bytes = &c.Packets, &c.Bytes
+				break
+			}
+		}
+		if o.Used && x.Packets != nil && *x.Packets == 0 {
+			continue
+		}
+		x.Text = ruleText(table, s.Chain, r, names, o.As)
+		c := &out[len(out)-1]
+		c.Rules = append(c.Rules, x)
+	}
+	return slices.DeleteFunc(out, func(c RuleChain) bool { return len(c.Rules) == 0 && (o.Used || c.Policy != "drop") })
+}
+
+func tableOf(nf *snapshot.Netfilter, s *ruleset.Step) *snapshot.NfTable {
+	for i := range nf.Tables {
+		if t := &nf.Tables[i]; t.Backend == s.Backend && t.Family == s.Family && t.Name == s.Table {
+			return t
+		}
+	}
+	return &snapshot.NfTable{}
+}
+
+func chainIn(t *snapshot.NfTable, name string) *snapshot.NfChain {
+	for i := range t.Chains {
+		if t.Chains[i].Name == name {
+			return &t.Chains[i]
+		}
+	}
+	return nil
+}
+
+// ruleText spells a rule. The way it was written is iptables' for legacy tables and for what has xtables parts or stands
+// in a table as iptables-nft makes them.
+func ruleText(t *snapshot.NfTable, chain string, r *snapshot.NfRule, names spell.Names, as string) string {
+	ipt := as == "iptables"
+	if as == "" {
+		ipt = t.Backend == snapshot.NfLegacy || byIPTables(t)
+	}
+	if ipt && (t.Family == "ip" || t.Family == "ip6") {
+		if s, err := spell.IPTables(t.Family, chain, r); err == nil {
+			return s
+		} else if as != "" {
+			return spell.Nft(t, r, names) + "  # " + err.Error()
+		}
+	}
+	return spell.Nft(t, r, names)
+}
+
+// byIPTables tells whether a table of nftables is one that iptables-nft keeps: by its name and those of its base chains.
+func byIPTables(t *snapshot.NfTable) bool {
+	if !slices.Contains([]string{"filter", "nat", "mangle", "raw", "security"}, t.Name) {
+		return false
+	}
+	for i := range t.Chains {
+		if c := &t.Chains[i]; c.Hook != "" && c.Name != strings.ToUpper(c.Hook) {
+			return false
+		}
+	}
+	return true
+}
