@@ -10,16 +10,22 @@ import (
 )
 
 func newTopo(a *app) *cobra.Command {
-	var ascii, full bool
+	var ascii, full, matrix bool
 	c := &cobra.Command{
 		Use:   "topo [TARGET]",
 		Short: "Show how everything is wired, as a tree or a picture",
 		Long: `Show how NICs, bridges, overlays, veth pairs, macvlans, namespaces and
 containers are wired together; with TARGET only what belongs to it. Large
 groups are folded and counted: name one as TARGET, or use --full. A relation
-that only an engine claims and the kernel does not prove is marked so.`,
+that only an engine claims and the kernel does not prove is marked so.
+
+With --matrix: which bridged network may talk to which, to the host and to the
+outside, found by evaluating rules, routes and bridges for the first packet of
+a connection to a port that nothing publishes: yes, no, nat (with another
+source address) or unknown; -v and -o json name the rule that decided.`,
 		Example: `  nscope topo
   nscope topo net:backend
+  nscope topo --matrix
   nscope topo -o html > host.html
   nscope topo -o svg web > web.svg
   nscope --from web1.json.zst --from web2.json.zst topo`,
@@ -28,6 +34,9 @@ that only an engine claims and the kernel does not prove is marked so.`,
 			target := ""
 			if len(args) == 1 {
 				target = args[0]
+			}
+			if matrix {
+				return a.netMatrix(c.Context(), target)
 			}
 			g, err := a.graph(c.Context(), target, inspect.WithDepth(inspect.Topology))
 			if err != nil {
@@ -68,6 +77,7 @@ that only an engine claims and the kernel does not prove is marked so.`,
 	}
 	a.outputFlag(c, "tree", "table", "wide", "dot", "mermaid", "svg", "html", "json", "yaml", "name")
 	c.Flags().BoolVar(&ascii, "ascii", false, "draw with ASCII only")
+	c.Flags().BoolVar(&matrix, "matrix", false, "show which network may talk to which")
 	c.Flags().BoolVar(&full, "full", false, "do not fold large groups")
 	return c
 }

@@ -211,6 +211,9 @@ func touched(sp *space, at ruleset.At, all []ruleset.Step, packets []ruleset.Pac
 		if published && at.Hook != "prerouting" && at.Hook != "output" {
 			continue
 		}
+		if !published && (p.Says(ruleset.FSrc) && at.Hook == "output" || p.Says(ruleset.FDst) && at.Hook == "input") {
+			continue // the address is not one of this namespace
+		}
 		if p.In.Name != "" && (at.Hook == "prerouting" || at.Hook == "input" || at.Hook == "forward") {
 			p.Known |= ruleset.FIn
 		}

@@ -58,6 +58,8 @@ type walker struct {
 	s     *Space
 	hooks []Result
 	ways  *int
+	// port is the bridge port behind which the destination is known to be, nil where the FDB is to tell it.
+	port *snapshot.Link
 }
 
 // maxWays bounds how many ways are followed through all hooks of one namespace.
@@ -66,9 +68,15 @@ const maxWays = 64
 // Walk leads p through the namespace: one that comes through the interface in, or with in empty one that a socket of the
 // namespace sends. The interfaces of p need not be set. What comes through the port of a bridge goes where its DstMAC says;
 // without one it is taken to be for the bridge itself.
-func (s *Space) Walk(p Packet, in string) Fate {
+func (s *Space) Walk(p Packet, in string) Fate { return s.walk(p, in, "") }
+
+// WalkPorts is [Space.Walk] for a frame to DstMAC, of which is known behind which port of the bridge that is: a bridge forgets
+// who is silent.
+func (s *Space) WalkPorts(p Packet, in, out string) Fate { return s.walk(p, in, out) }
+
+func (s *Space) walk(p Packet, in, out string) Fate {
 	ways := maxWays
-	w := &walker{s: s, ways: &ways}
+	w := &walker{s: s, ways: &ways, port: s.byName[out]}
 	if in == "" {
 		return w.output(p)
 	}
@@ -83,6 +91,45 @@ func (s *Space) Walk(p Packet, in string) Fate {
 		}
 		return w.prerouting(p)
 	})
+}
+
+// WalkBridge says what becomes of a packet between two ports of a bridge, whichever they are: only rules are asked, and of
+// the ports nothing is known.
+func (s *Space) WalkBridge(p Packet, bridge string) Fate {
+	ways := maxWays
+	w := &walker{s: s, ways: &ways}
+	br := s.byName[bridge]
+	if br == nil {
+		return Fate{End: Unsure, Packet: p, Why: "there is no interface " + bridge}
+	}
+	var at []At
+	call := s.bridged(br, p.Family)
+	for _, hook := range []string{"prerouting", "forward", "postrouting"} {
+		at = append(at, At{"bridge", hook})
+		if call {
+			at = append(at, At{p.Family, hook})
+		}
+	}
+	p.open(FPhys)
+	return w.hooksOf(at, p, br)
+}
+
+// hooksOf runs hooks one after the other.
+func (w *walker) hooksOf(at []At, p Packet, br *snapshot.Link) Fate {
+	if len(at) == 0 {
+		return w.end(Sent, p, "")
+	}
+	p.In, p.Out, p.Known = iface(br), iface(br), p.Known|FIn|FOut
+	switch {
+	case at[0].Family == "bridge":
+		p.In, p.Out, p.Known = Iface{}, Iface{}, p.Known&^(FIn|FOut)
+		p.InBridge, p.OutBridge = br.Name, br.Name
+	case at[0].Hook == "prerouting":
+		p.Out = Iface{}
+	case at[0].Hook == "postrouting":
+		p.In = Iface{}
+	}
+	return w.hook(at[0], p, func(w *walker, p Packet, _ bool) Fate { return w.hooksOf(at[1:], p, br) })
 }
 
 func (w *walker) end(e End, p Packet, why string) Fate {
@@ -342,6 +389,9 @@ func (w *walker) bridgedNAT(p Packet, port, br *snapshot.Link, up func(*walker, 
 // across is the way from one port of a bridge to another.
 func (w *walker) across(p Packet, port, br *snapshot.Link, call bool) Fate {
 	out := w.s.portTo(br, p.DstMAC)
+	if w.port != nil && w.port.Master == br.Index && p.Dst == p.Orig.Dst.Addr() {
+		out = w.port
+	}
 	switch {
 	case out == nil:
 		return w.end(Unsure, p, "behind which port of "+br.Name+" "+p.DstMAC+" is was not learnt")
