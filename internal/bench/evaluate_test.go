@@ -13,9 +13,9 @@ import (
 // maxEvaluation is what one packet at one hook may take among a hundred thousand rules.
 const maxEvaluation = 5 * time.Millisecond
 
-// manyRules are n rules as kube-proxy makes them: a chain of all services by address and port, for each service one chain that
+// kubeRules are n rules as kube-proxy makes them: a chain of all services by address and port, for each service one chain that
 // chooses among endpoints, and for each endpoint one that translates.
-func manyRules(n int) *snapshot.Netfilter {
+func kubeRules(n int) *snapshot.Netfilter {
 	match := func(kind, key string, v snapshot.NfValue) snapshot.NfMatch {
 		return snapshot.NfMatch{Left: snapshot.NfOperand{Kind: kind, Key: key}, Op: snapshot.NfEq, Values: []snapshot.NfValue{v}}
 	}
@@ -61,7 +61,7 @@ func manyRules(n int) *snapshot.Netfilter {
 func BenchmarkEvaluate(b *testing.B) {
 	const rules, packets = 100_000, 1000
 	start := time.Now()
-	rs := ruleset.New(manyRules(rules))
+	rs := ruleset.New(kubeRules(rules))
 	made := time.Since(start)
 	at := ruleset.At{Family: "ip", Hook: "prerouting"}
 	src := netip.MustParseAddrPort("192.0.2.1:40000")
