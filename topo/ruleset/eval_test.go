@@ -154,3 +154,8 @@ func TestReachListsWhatMayMatch(t *testing.T) {
 		}
 	}
 }
+
+func TestACommentIsTrue(t *testing.T) {
+	table := tab("legacy", "ip", "filter", base("FORWARD", "filter", "forward", 0, "accept", rule(when("xt", "comment", "==", word("x")), verdict("drop"))))
+	want(t, eval(t, ipForward, syn("10.0.0.1:1000", "10.0.1.1:80"), table), ruleset.Drop)
+}

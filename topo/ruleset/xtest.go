@@ -9,8 +9,6 @@ import (
 // xtest answers what only an xtables module tests, as far as a description of a packet can say it.
 func xtest(o *snapshot.NfOperand) load {
 	switch {
-	case o.Key == "comment":
-		return always(boolean(true))
 	case strings.HasPrefix(o.Key, "physdev "):
 		return physdev(strings.TrimPrefix(o.Key, "physdev "))
 	case o.Key == "ipvs":
