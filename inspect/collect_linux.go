@@ -87,7 +87,7 @@ func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 		snap.Namespaces = append(snap.Namespaces, *s.ns)
 		c.gaps = append(c.gaps, s.gaps...)
 	}
-	if c.depth == Full && !ipvs.Present() {
+	if !ipvs.Present() {
 		c.gaps = append(c.gaps, balancersWithoutIPVS(snap)...)
 	}
 	snap.Gaps = c.gaps
@@ -200,6 +200,9 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	}
 	defer conn.Close()
 	readNetfilter(ns, gap)
+	if ns.IPVS, err = ipvs.Read(); err != nil {
+		gap("ipvs", err, "")
+	}
 	if c.depth == Topology {
 		conn.ReadTopology(ns, gap)
 		return nil
@@ -210,9 +213,6 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	}
 	if ns.Counters, err = procnet.Counters(); err != nil {
 		gap("counters", err, "")
-	}
-	if ns.IPVS, err = ipvs.Read(); err != nil {
-		gap("ipvs", err, "")
 	}
 	diag, err := sockdiag.Open()
 	if err != nil {

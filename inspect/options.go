@@ -11,7 +11,7 @@ type Depth int
 const (
 	// Full reads everything: what a snapshot holds.
 	Full Depth = iota
-	// Topology reads what the graph is made of: links, addresses, routes, rules, neighbours, FDB.
+	// Topology reads what the graph is made of: links, addresses, routes, rules, neighbours, FDB, netfilter, IPVS.
 	Topology
 )
 
