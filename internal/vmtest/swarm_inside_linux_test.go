@@ -1,0 +1,367 @@
+package vmtest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nscope/nscope/fixtures/peer"
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+	"github.com/nscope/nscope/topo/ruleset/spell"
+)
+
+// served is a swarm with a service web of two members on the network backend, published as 8000 by the mesh. It has one node:
+// with two, emulated on a busy machine, heartbeats time out and nothing starts for minutes.
+type served struct {
+	*peer.Lab
+	id string
+	// balancers are what balances, by the name of the namespace.
+	balancers map[string]*balancer
+	members   []*peer.Container
+}
+
+// balancer is what the engine, ipvsadm and iptables say of one.
+type balancer struct {
+	vip   netip.Addr
+	mark  uint32
+	lines []string // of ipvsadm -Sn
+	// members are the service's, as the engine has them on this network: container id by address.
+	members map[netip.Addr]string
+}
+
+// eventually calls f until it returns nil, for at most six minutes: the processor is emulated, and may be shared.
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func serve(t *testing.T) *served {
+	t.Helper()
+	// A sandbox copies it from the initial namespace when it is born: with 0 there neither VIPs nor the mesh answer.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	peer.Patience = 6
+	begun := time.Now()
+	step := func(what string) { t.Logf("%4.0f s: %s", time.Since(begun).Seconds(), what) }
+	s := &served{balancers: map[string]*balancer{}}
+	// Without docker0, whose rules take their time too.
+	s.Lab = peer.NewDocker(t, 1, peer.WithDockerd("--storage-driver=vfs", "--bridge=none"))
+	step("the engine answers")
+	s.SwarmInit(t)
+	n := s.Nodes[0]
+	backend := n.Docker(t, "network", "create", "-d", "overlay", "backend")
+	ingress := n.Docker(t, "network", "inspect", "-f", "{{.ID}}", "ingress")
+	s.id = n.Docker(t, "service", "create", "-d", "-q", "--no-resolve-image", "--name", "web", "--network", "backend", "--replicas", "2",
+		"-p", "8000:80", peer.Image, "httpd", "-f", "-h", "/www", "-p", "80")
+	step("the service is made")
+	var ids []string
+	eventually(t, "the service's members", func() error {
+		var list []struct {
+			ID string `json:"Id"`
+		}
+		filters := fmt.Sprintf(`{"label":["com.docker.swarm.service.id=%s"],"status":["running"]}`, s.id)
+		err := n.Get(t.Context(), "/containers/json?filters="+url.QueryEscape(filters), &list)
+		ids = nil
+		for _, c := range list {
+			ids = append(ids, c.ID)
+		}
+		if err == nil && len(ids) != 2 {
+			err = fmt.Errorf("%d are running\n%s", len(ids), n.Log())
+		}
+		return err
+	})
+	step("its members run")
+	for _, id := range ids {
+		s.members = append(s.members, n.Inspect(t, id))
+	}
+	names := map[string]string{backend: "lb_" + backend[:9], ingress: "ingress_sbox"}
+	for line := range strings.Lines(n.Docker(t, "service", "inspect", "-f", `{{range .Endpoint.VirtualIPs}}{{.NetworkID}} {{.Addr}}{{"\n"}}{{end}}`, "web")) {
+		f := strings.Fields(line)
+		if len(f) != 2 || names[f[0]] == "" {
+			continue
+		}
+		b := &balancer{vip: netip.MustParsePrefix(f[1]).Addr(), members: map[netip.Addr]string{}}
+		s.balancers[names[f[0]]] = b
+		for _, c := range s.members {
+			for _, e := range c.NetworkSettings.Networks {
+				if e.NetworkID == f[0] {
+					b.members[netip.MustParseAddr(e.IPAddress)] = c.ID
+				}
+			}
+		}
+	}
+	if len(s.balancers) != 2 {
+		t.Fatalf("the service's VIPs: %v", s.balancers)
+	}
+	s.ask(t)
+	step("it answers")
+	for name, b := range s.balancers {
+		s.look(t, name, b)
+	}
+	return s
+}
+
+// in runs a program in a namespace of the node.
+func (s *served) in(t *testing.T, netns string, args ...string) (string, error) {
+	return s.Nodes[0].Run(t.Context(), append([]string{"nsenter", "--net=/run/docker/netns/" + netns}, args...)...)
+}
+
+// ask makes real requests: to the VIP from each member, to the published port from outside. Everything is healthy.
+func (s *served) ask(t *testing.T) {
+	t.Helper()
+	n := s.Nodes[0]
+	answers := func(out string, err error) error {
+		if err == nil && strings.TrimSpace(out) != strings.TrimSpace(peer.WebPage) {
+			err = fmt.Errorf("the answer is %q", out)
+		}
+		return err
+	}
+	for name, b := range s.balancers {
+		if name == "ingress_sbox" {
+			continue
+		}
+		for _, c := range s.members {
+			sandbox := c.NetworkSettings.SandboxKey[strings.LastIndex(c.NetworkSettings.SandboxKey, "/")+1:]
+			eventually(t, "the VIP, from "+c.Name, func() error {
+				return answers(s.in(t, sandbox, "curl", "-sS", "--max-time", "5", "http://"+b.vip.String()+"/"))
+			})
+		}
+	}
+	eventually(t, "the published port", func() error {
+		return answers(s.Switch.Run(t.Context(), "curl", "-sS", "--max-time", "5", "http://"+n.Addr+":8000/"))
+	})
+}
+
+// look asks ipvsadm and iptables about a balancer, once IPVS has all members: the engine adds one when its task is healthy.
+func (s *served) look(t *testing.T, name string, b *balancer) {
+	t.Helper()
+	var out string
+	eventually(t, "the members in "+name, func() (err error) {
+		out, err = s.in(t, name, "ipvsadm", "-Sn")
+		if err == nil && strings.Count(out, " -r ") != len(s.members) {
+			err = fmt.Errorf("ipvsadm has\n%s", out)
+		}
+		return err
+	})
+	b.lines = strings.Split(out, "\n")
+	if n, err := fmt.Sscanf(out, "-A -f %d -s rr", &b.mark); n != 1 || strings.Count(out, "-A ") != 1 {
+		t.Fatalf("in %s ipvsadm has (%v)\n%s", name, err, out)
+	}
+	rules, err := s.in(t, name, "iptables", "-t", "mangle", "-S")
+	if line := fmt.Sprintf("-A INPUT -d %s/32 -j MARK --set-xmark 0x%x/0xffffffff", b.vip, b.mark); err != nil || !strings.Contains(rules, line) {
+		t.Fatalf("in %s there is no %q: %v\n%s", name, line, err, rules)
+	}
+}
+
+// TestSwarmInside: a swarm that works, seen from outside its node and by nscope that runs in it. What is to be compared with
+// a real load balancer has its place here, as one more subtest: the swarm takes minutes to start.
+func TestSwarmInside(t *testing.T) {
+	needsInside(t)
+	s := serve(t)
+	outside, err := inspect.Collect(t.Context(), inspect.WithTimeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("outside", func(t *testing.T) { s.compare(t, outside) })
+	out, err := s.Nodes[0].Run(t.Context(), os.Getenv("NSCOPE_BINARY"), "snapshot", "--timeout", "60s", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	within, err := snapshot.Read(strings.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("within", func(t *testing.T) { s.compare(t, within) })
+	t.Run("live", func(t *testing.T) {
+		for name, b := range s.balancers {
+			out, err := s.Nodes[0].Run(t.Context(), os.Getenv("NSCOPE_BINARY"), "find", "--timeout", "60s", b.vip.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(out)
+			s.compareSentence(t, b.vip.String(), out, name, b)
+		}
+	})
+}
+
+func (s *served) compare(t *testing.T, snap *snapshot.Snapshot) {
+	for _, g := range snap.Gaps {
+		t.Errorf("gap: %+v", g)
+	}
+	g := topo.Build(snap)
+	svc, ok := g.Node("service:" + s.id)
+	if !ok {
+		t.Fatal("there is no service")
+	}
+	t.Run("ipvsadm", func(t *testing.T) { s.compareIPVS(t, snap, g) })
+	t.Run("balancers", func(t *testing.T) { s.compareBalancers(t, g, svc) })
+	t.Run("service", func(t *testing.T) { s.compareService(t, g, svc) })
+	t.Run("find", func(t *testing.T) { s.compareFind(t, g, svc) })
+}
+
+// netnsOf is a namespace of the snapshot in the graph of it alone.
+func netnsOf(g *topo.Graph, id snapshot.NSID) *topo.Node {
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.Kind == topo.KindNetns && strings.HasSuffix(n.ID, ":"+id.Short()) {
+			return n
+		}
+	}
+	return nil
+}
+
+// compareIPVS: the tables of IPVS, and nobody else has one; and all rules of the engine are understood.
+func (s *served) compareIPVS(t *testing.T, snap *snapshot.Snapshot, g *topo.Graph) {
+	found := 0
+	for i := range snap.Namespaces {
+		ns := &snap.Namespaces[i]
+		n := netnsOf(g, ns.ID)
+		for j := range ns.Netfilter.Tables {
+			for _, c := range ns.Netfilter.Tables[j].Chains {
+				for _, r := range c.Rules {
+					if len(r.Unknown) > 0 {
+						t.Errorf("%s: rule in %s: %v", ns.ID, c.Name, r.Unknown)
+					}
+				}
+			}
+		}
+		if ns.IPVS == nil {
+			continue
+		}
+		if n == nil || s.balancers[n.Name] == nil {
+			t.Errorf("%s has %+v", ns.ID, ns.IPVS)
+			continue
+		}
+		found++
+		same(t, n.Name, ipvsBlocks(spell.IPVSAdm(ns.IPVS)), ipvsBlocks(s.balancers[n.Name].lines)...)
+	}
+	if found != len(s.balancers) {
+		t.Errorf("%d namespaces balance", found)
+	}
+}
+
+// compareBalancers: each VIP is held where it is, with its mark, and has the members that ipvsadm has.
+func (s *served) compareBalancers(t *testing.T, g *topo.Graph, svc *topo.Node) {
+	var got, want []string
+	for name, b := range s.balancers {
+		w := fmt.Sprintf("%s balances %s by mark %d, rr", name, b.vip, b.mark)
+		want = append(want, w)
+		for addr, id := range b.members {
+			want = append(want, fmt.Sprintf("%s to %s %s weight 1 masq", w, addr, id))
+		}
+	}
+	for _, b := range g.Balancers(svc) {
+		w := fmt.Sprintf("%s balances %s by mark %d, %s", b.Netns.Name, b.VIP, b.Mark, b.Scheduler)
+		got = append(got, w+b.Note)
+		for _, m := range b.Members {
+			id := ""
+			if m.Container != nil {
+				id = m.Container.Attrs.ContainerID
+			}
+			got = append(got, fmt.Sprintf("%s to %s %s weight %d %s%s", w, m.Addr, id, m.Weight, m.Method, m.Note))
+		}
+	}
+	slices.Sort(got)
+	same(t, "the balancers", got, want...)
+}
+
+// compareService: edges of the service are those of docker inspect, and proven.
+func (s *served) compareService(t *testing.T, g *topo.Graph, svc *topo.Node) {
+	var got, want []string
+	for name, b := range s.balancers {
+		role := topo.RoleLoadBalancer
+		if name == "ingress_sbox" {
+			role = topo.RoleIngress
+			want = append(want, fmt.Sprintf("8000 by mesh, mark %d", b.mark))
+		}
+		want = append(want, fmt.Sprintf("%s balances %s, mark %d", role, b.vip, b.mark))
+		for addr, id := range b.members {
+			want = append(want, fmt.Sprintf("overlay member %s at %s, mark %d", id, addr, b.mark))
+		}
+	}
+	add := func(e *topo.Edge, format string, a ...any) {
+		text := fmt.Sprintf(format, a...)
+		got = append(got, text)
+		if e.Attrs.Source != "" || e.Attrs.Note != "" {
+			t.Errorf("that %s is not proven: %q %s", text, e.Attrs.Source, e.Attrs.Note)
+		}
+	}
+	for _, e := range g.In(svc.ID, topo.EdgeBalances) {
+		n, _ := g.Node(e.From)
+		add(e, "%s balances %s, mark %d", n.Attrs.Role, e.Attrs.Address, e.Attrs.Mark)
+	}
+	for _, e := range g.Out(svc.ID, topo.EdgeBackend) {
+		n, _ := g.Node(e.To)
+		add(e, "%s member %s at %s, mark %d", n.Attrs.Mode, n.Attrs.ContainerID, e.Attrs.Address, e.Attrs.Mark)
+	}
+	for _, e := range g.Out(svc.ID, topo.EdgePublishes) {
+		add(e, "%d by %s, mark %d", e.Attrs.HostPort, e.Attrs.By, e.Attrs.Mark)
+	}
+	slices.Sort(got)
+	same(t, "the service", got, want...)
+}
+
+var ipv4 = regexp.MustCompile(`\b\d+\.\d+\.\d+\.\d+\b`)
+
+// compareFind: a VIP, and a mark either way, find the service, the mark and exactly the members.
+func (s *served) compareFind(t *testing.T, g *topo.Graph, svc *topo.Node) {
+	for name, b := range s.balancers {
+		for _, what := range []string{b.vip.String(), fmt.Sprint("mark:", b.mark), fmt.Sprintf("mark:0x%x", b.mark)} {
+			hits, err := g.Find(what)
+			if err != nil {
+				t.Errorf("%s in %s: %v", what, name, err)
+				continue
+			}
+			found := false
+			for _, h := range hits {
+				t.Logf("%s: %s: %s", what, h.Why, h.Sentence)
+				if h.Node != svc {
+					continue
+				}
+				found = true
+				s.compareSentence(t, what, h.Sentence, name, b)
+			}
+			if !found {
+				t.Errorf("find %s does not find the service", what)
+			}
+		}
+	}
+}
+
+// compareSentence: it names the service, the mark, hexadecimal and decimal, the VIP and exactly the members.
+func (s *served) compareSentence(t *testing.T, what, sentence, name string, b *balancer) {
+	t.Helper()
+	for _, part := range []string{name, "service web", fmt.Sprintf("0x%x (%d)", b.mark, b.mark)} {
+		if !strings.Contains(sentence, part) {
+			t.Errorf("find %s: %q is not in %q", what, part, sentence)
+		}
+	}
+	want := []string{b.vip.String()}
+	for addr := range b.members {
+		want = append(want, addr.String())
+	}
+	got := ipv4.FindAllString(sentence, -1)
+	slices.Sort(got)
+	same(t, "addresses that find "+what+" names", slices.Compact(got), want...)
+}

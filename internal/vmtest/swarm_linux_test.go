@@ -1,0 +1,42 @@
+package vmtest
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nscope/nscope/fixtures/vm"
+	"github.com/nscope/nscope/inspect/netns/nettest"
+)
+
+// swarmModules are what engines load or need loaded, beside modules and labModules.
+var swarmModules = []string{"overlay", "iptable_nat", "iptable_mangle", "iptable_filter", "xt_mark", "ip_vs_rr"}
+
+// TestSwarm: a real swarm, in a machine whose kernel has IPVS.
+func TestSwarm(t *testing.T) {
+	nettest.NeedsRoot(t)
+	dir, remove, err := nettest.ScratchDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	binary := filepath.Join(dir, "tests")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, "github.com/nscope/nscope/internal/vmtest").CombinedOutput(); err != nil {
+		t.Fatalf("build these tests: %v\n%s", err, out)
+	}
+	nscope := buildNscope(t, dir)
+	m := vm.New(t, vm.Config{Memory: 4096, Modules: append(append(swarmModules, labModules...), modules...), Life: 14 * time.Minute})
+	var out bytes.Buffer
+	begun := time.Now()
+	code, err := m.Exec(t.Context(), vm.Command{
+		Args: []string{binary, "-test.v", "-test.timeout=12m", "-test.run=^TestSwarmInside$"},
+		Env:  []string{nettest.MustRun + "=1", inside + "=1", "NSCOPE_BINARY=" + nscope},
+		Dir:  "/", Stdout: &out, Stderr: &out,
+	})
+	t.Logf("after %v:\n%s", time.Since(begun).Round(time.Second), &out)
+	if err != nil || code != 0 || !bytes.Contains(out.Bytes(), []byte("--- PASS: TestSwarmInside")) {
+		t.Errorf("exit code %d, %v\nthe machine's console:\n%s", code, err, m.Console())
+	}
+}
