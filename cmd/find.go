@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -25,7 +24,8 @@ network, a service. Nothing found: exit code 1.`,
   nscope find /run/docker/netns/1-gz7t7pfi85`,
 		Args: oneArg("thing to look for"),
 		RunE: func(c *cobra.Command, args []string) error {
-			g, err := a.graph(c.Context(), "", inspect.WithDepth(inspect.Topology))
+			// Everything is read: what is looked for may be a socket.
+			g, err := a.graph(c.Context(), "")
 			if err != nil {
 				return err
 			}
