@@ -1,10 +1,8 @@
 package ipvs
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -130,20 +128,4 @@ func Conns(limit int, match func(*snapshot.IPVSConn) bool) (out []snapshot.IPVSC
 	}
 	defer f.Close()
 	return readConns(f, limit, match)
-}
-
-func readConns(r io.Reader, limit int, match func(*snapshot.IPVSConn) bool) (out []snapshot.IPVSConn, truncated bool, err error) {
-	out = []snapshot.IPVSConn{}
-	sc := bufio.NewScanner(r)
-	for sc.Scan() {
-		c, ok := parseConn(sc.Text())
-		if !ok || match != nil && !match(&c) {
-			continue
-		}
-		if limit > 0 && len(out) == limit {
-			return out, true, nil
-		}
-		out = append(out, c)
-	}
-	return out, false, sc.Err()
 }

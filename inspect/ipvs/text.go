@@ -1,8 +1,10 @@
 package ipvs
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -63,4 +65,21 @@ func hexAddrPort(addr, port string) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(v)))), uint16(p)), true
+}
+
+// readConns reads /proc/net/ip_vs_conn as [Conns] does.
+func readConns(r io.Reader, limit int, match func(*snapshot.IPVSConn) bool) (out []snapshot.IPVSConn, truncated bool, err error) {
+	out = []snapshot.IPVSConn{}
+	sc := bufio.NewScanner(r)
+	for sc.Scan() {
+		c, ok := parseConn(sc.Text())
+		if !ok || match != nil && !match(&c) {
+			continue
+		}
+		if limit > 0 && len(out) == limit {
+			return out, true, nil
+		}
+		out = append(out, c)
+	}
+	return out, false, sc.Err()
 }
