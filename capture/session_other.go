@@ -6,35 +6,12 @@ import (
 	"context"
 	"errors"
 
-	"github.com/nscope/nscope/capture/filter"
 	"github.com/nscope/nscope/capture/text"
-	"github.com/nscope/nscope/inspect/netns"
-	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
 
 // errLinux: packets are captured on Linux; files are read anywhere.
 var errLinux = errors.New("packets are captured on Linux only (files are read: -r)")
-
-// Config is what a session captures and how.
-type Config struct {
-	Filter          *filter.Filter
-	On              []string
-	SnapLen, Buffer int
-	Checksums       bool
-	VXLANPorts      []uint16
-	Open            func(ctx context.Context, id snapshot.NSID, name string) (*netns.Handle, error)
-	Proc            string
-	Note            func(format string, args ...any)
-	Refresh         func(context.Context) (*topo.Graph, error)
-	Targets         []string
-}
-
-// Counts are what came of one source.
-type Counts struct {
-	Name             string
-	Packets, Dropped uint64
-}
 
 // Session captures, on Linux.
 type Session struct{}
