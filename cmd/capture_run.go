@@ -119,6 +119,11 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	if out.sampled {
 		note("no target: all namespaces, at most %d packets a second are shown (--every: all)", sampleRate)
 	}
+	if out.w != nil && !f.noNames {
+		if err := out.w.Names(capture.Addresses(g)); err != nil {
+			return err
+		}
+	}
 	if f.write != "" && f.count == 0 && f.duration == 0 && f.maxBytes == 0 {
 		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
 	}

@@ -138,6 +138,12 @@ func TestCapturePath(t *testing.T) {
 		}
 	}
 
+	// The file names the containers' addresses, and nothing is asked of a name server.
+	got, err = exec.Command("tshark", "-r", file, "-N", "n", "-T", "fields", "-e", "ip.src_host").Output()
+	if err != nil || !strings.Contains(string(got), "c1") || !strings.Contains(string(got), "c3") {
+		t.Errorf("names of the file: %v\n%s", err, got)
+	}
+
 	// JSON, by VNI and container.
 	c = startCapture(t, n1, "vni", "4097", "and", "container", c3, "-o", "json", "-c", "1")
 	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
