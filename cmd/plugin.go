@@ -29,6 +29,9 @@ func plugin(args []string, out io.Writer) (name string, rest []string, done bool
 	case "kubectl-nscope":
 		return "kubectl nscope", rest, false
 	}
+	if asksExtcap(rest) {
+		rest = append([]string{"extcap"}, rest...)
+	}
 	return "nscope", rest, false
 }
 

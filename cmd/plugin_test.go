@@ -21,6 +21,9 @@ func TestPlugin(t *testing.T) {
 		{"docker-nscope -c nscope nscope ps", "docker nscope", "ps"},
 		{"docker-nscope --config", "docker nscope", "--config"},
 		{"kubectl-nscope ps", "kubectl nscope", "ps"},
+		{"/x/extcap/nscope --extcap-interfaces --extcap-version=4.0", "nscope", "extcap --extcap-interfaces --extcap-version=4.0"},
+		{"nscope --capture --extcap-interface nscope-web --fifo /f", "nscope", "extcap --capture --extcap-interface nscope-web --fifo /f"},
+		{"nscope extcap --extcap-interfaces", "nscope", "extcap --extcap-interfaces"},
 	} {
 		name, rest, done := plugin(strings.Fields(tc.args), nil)
 		if name != tc.name || strings.Join(rest, " ") != tc.rest || done {

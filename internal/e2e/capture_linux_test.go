@@ -197,3 +197,66 @@ func TestCaptureLetsGo(t *testing.T) {
 		}
 	}
 }
+
+// TestExtcap: Wireshark's programs list a lab's containers, and capture in one by nscope.
+func TestExtcap(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping", "tshark")
+	nscope := binary(t)
+	lab := fmt.Sprintf("ext%d", os.Getpid())
+	if out, err := exec.Command(nscope, "lab", "up", "bridge", "--name", lab).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command(nscope, "lab", "down", lab).Run() })
+	home := t.TempDir()
+	dir := filepath.Join(home, ".config/wireshark/extcap")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(nscope, filepath.Join(dir, "nscope")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	tshark := func(args ...string) *exec.Cmd {
+		c := exec.CommandContext(ctx, "tshark", args...)
+		c.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+filepath.Join(home, ".config"))
+		return c
+	}
+	list, err := tshark("-D").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := ""
+	for _, w := range strings.Fields(string(list)) {
+		if w == "nscope-c1" || strings.HasPrefix(w, "nscope-") && strings.HasSuffix(w, "nscope-"+lab+"-c1") { // the shortest name that means it alone
+			name = w
+		}
+	}
+	if name == "" {
+		t.Fatalf("c1 is not among tshark's interfaces:\n%s", list)
+	}
+	c := tshark("-n", "-i", name, "-f", "icmp", "-c", "2", "-T", "fields", "-e", "frame.interface_name", "-e", "ip.proto")
+	var out, stderr strings.Builder
+	c.Stdout, c.Stderr = &out, &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Pings until tshark has its two packets: when it is ready it does not say.
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	for waiting := true; waiting; {
+		_ = exec.Command("ip", "netns", "exec", "nscope-"+lab+"-c1", "ping", "-c", "1", "-W", "1", "172.17.0.1").Run()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v\n%s", err, stderr.String())
+			}
+			waiting = false
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	if strings.Count(out.String(), "c1/eth0\t1\n") != 2 {
+		t.Errorf("tshark captured:\n%s\n%s", out.String(), stderr.String())
+	}
+}
