@@ -21,6 +21,9 @@ type captureFlags struct {
 	count              int
 	duration           time.Duration
 	maxBytes           int64
+	fileBytes          int64
+	fileTime           time.Duration
+	files              int
 	snapLen            int
 	headers            bool
 	explain, all, path bool
@@ -57,6 +60,7 @@ itself; one that ends is let go of.`,
   nscope capture host vni 4097 and inner host 10.0.1.3
   nscope capture --path web db -c 1         one packet's way, hop by hop
   nscope capture net:backend -w net.pcapng --for 10s
+  nscope capture host -w host.pcapng.zst -C 100 -W 10
   nscope capture all icmp or arp
   nscope capture web -o json | jq .summary
   nscope capture -r net.pcapng encap vxlan  read a file`,
@@ -85,6 +89,9 @@ itself; one that ends is let go of.`,
 	fl.IntVarP(&f.count, "count", "c", 0, "end after `N` packets")
 	fl.DurationVar(&f.duration, "for", 0, "end after this `TIME`")
 	fl.Int64Var(&f.maxBytes, "max-bytes", 0, "end after writing `N` bytes")
+	fl.Int64VarP(&f.fileBytes, "file-size", "C", 0, "begin another file after `N` million bytes")
+	fl.DurationVarP(&f.fileTime, "file-time", "G", 0, "begin another file after this `TIME`")
+	fl.IntVarP(&f.files, "files", "W", 0, "keep only the newest `N` files of -C or -G")
 	fl.IntVarP(&f.snapLen, "snaplen", "s", 0, "keep at most `N` bytes of a packet; 0: all")
 	fl.BoolVar(&f.headers, "headers-only", false, "keep the headers (of tunnels too), no payload")
 	fl.BoolVar(&f.explain, "explain", false, "say what the filter means, and end")

@@ -36,8 +36,14 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		return usagef("-r reads a file: there is no target in it (filter: container %s?)", targets[0])
 	case f.count < 0 || f.snapLen < 0 || f.maxBytes < 0 || f.duration < 0:
 		return usagef("-c, --for, --max-bytes and --snaplen take no negative value")
-	case f.maxBytes > 0 && f.write == "":
-		return usagef("--max-bytes goes with -w")
+	case f.fileBytes < 0 || f.fileTime < 0 || f.files < 0:
+		return usagef("-C, -G and -W take no negative value")
+	case (f.maxBytes > 0 || f.fileBytes > 0 || f.fileTime > 0 || f.files > 0) && f.write == "":
+		return usagef("--max-bytes, -C, -G and -W go with -w")
+	case (f.fileBytes > 0 || f.fileTime > 0) && f.write == "-":
+		return usagef("-C and -G need a file to take turns with: -w FILE")
+	case f.files > 0 && f.fileBytes == 0 && f.fileTime == 0:
+		return usagef("-W says how many files are kept: when a file ends is said by -C or -G")
 	case f.write != "" && a.output == "json":
 		return usagef("-w writes pcapng: -o json goes without it")
 	}
@@ -107,7 +113,11 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 			spots = append(spots, s...)
 		}
 	}
-	out, err := a.captureSink(f)
+	var known []pcap.Name
+	if !f.noNames {
+		known = capture.Addresses(g)
+	}
+	out, err := a.captureSink(f, known)
 	if err != nil {
 		return err
 	}
@@ -118,11 +128,6 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	out.sampled = everything && f.write == "" && !f.every() && a.isTerminal(a.out)
 	if out.sampled {
 		note("no target: all namespaces, at most %d packets a second are shown (--every: all)", sampleRate)
-	}
-	if out.w != nil && !f.noNames {
-		if err := out.w.Names(capture.Addresses(g)); err != nil {
-			return err
-		}
 	}
 	if f.write != "" && f.count == 0 && f.duration == 0 && f.maxBytes == 0 {
 		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
@@ -224,7 +229,11 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	if err != nil {
 		return err
 	}
-	out, err := a.captureSink(f)
+	var known []pcap.Name
+	if g != nil && !f.noNames {
+		known = capture.Addresses(g)
+	}
+	out, err := a.captureSink(f, known)
 	if err != nil {
 		return err
 	}

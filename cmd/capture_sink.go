@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -28,8 +27,7 @@ type captureSink struct {
 	lines   text.Lines
 	buf     []byte
 	n       int
-	w       *pcap.Writer
-	closer  *os.File
+	w       *pcap.Files
 	ifs     map[*text.Place]int
 	sampled bool
 	second  int64
@@ -54,25 +52,20 @@ const late = 100 * time.Millisecond
 
 func (f *captureFlags) every() bool { return f.all }
 
-func (a *app) captureSink(f *captureFlags) (*captureSink, error) {
+func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, error) {
 	s := &captureSink{a: a, f: f, ifs: map[*text.Place]int{}, started: time.Now()}
 	s.lines.PlaceWidth = 16
 	if f.write == "" {
 		return s, nil
 	}
-	out := a.out
-	if f.write != "-" {
-		fd, err := os.OpenFile(f.write, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // packets are secrets
-		if err != nil {
-			return nil, err
+	s.w = &pcap.Files{Path: f.write, Section: pcap.Section{OS: "Linux", Application: "nscope " + Version()}, Names: names, Bytes: f.fileBytes * 1e6, Every: f.fileTime, Keep: f.files}
+	if f.write == "-" {
+		if a.isTerminal(a.out) {
+			return nil, usagef("-w -: packets would be written to the terminal")
 		}
-		s.closer, out = fd, fd
-	} else if a.isTerminal(a.out) {
-		return nil, usagef("-w -: packets would be written to the terminal")
+		s.w.Out = a.out
 	}
-	w, err := pcap.NewWriter(out, pcap.Section{OS: "Linux", Application: "nscope " + Version()})
-	s.w = w
-	return s, err
+	return s, s.w.Open()
 }
 
 // flushAt is how much is said before it is written, while more comes.
@@ -160,25 +153,21 @@ func (s *captureSink) idle() (bool, error) {
 func (s *captureSink) save(e *text.Event) error {
 	id, ok := s.ifs[e.Place]
 	if !ok {
-		var err error
 		i := pcap.Interface{Link: e.Link, SnapLen: uint32(s.f.snapLen), OS: "nscope " + Version()}
 		if e.Place != nil {
 			i.Name, i.Description = e.Place.Name, e.Place.Description
 		}
-		if err = s.w.Flush(); err == nil {
-			id, err = s.w.AddInterface(i)
-		}
-		if err != nil {
-			return err
-		}
+		id = s.w.AddInterface(i)
 		s.ifs[e.Place] = id
 	}
 	rec := pcap.Record{Nanos: e.Nanos, Interface: id, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
 	if s.f.headers {
 		rec.Data = e.Data[:min(headersEnd(e.Packet), len(e.Data))]
 	}
-	s.w.Append(&rec)
-	if s.f.maxBytes > 0 && s.w.Bytes()+int64(s.w.Buffered()) >= s.f.maxBytes {
+	if err := s.w.Append(&rec); err != nil {
+		return err
+	}
+	if s.f.maxBytes > 0 && s.w.Written()+int64(s.w.Buffered()) >= s.f.maxBytes {
 		return errEnough
 	}
 	if s.w.Buffered() >= flushAt {
@@ -215,7 +204,7 @@ func (s *captureSink) flush() error {
 func (s *captureSink) progress() {
 	if now := time.Now(); s.a.isTerminal(s.a.err) && now.Sub(s.last) > 200*time.Millisecond {
 		s.last, s.status = now, true
-		fmt.Fprintf(s.a.err, "\r%d packets, %d/s, %.1f MB \x1b[K", s.n, int(float64(s.n)/max(now.Sub(s.started).Seconds(), 0.001)), float64(s.w.Bytes())/1e6)
+		fmt.Fprintf(s.a.err, "\r%d packets, %d/s, %.1f MB \x1b[K", s.n, int(float64(s.n)/max(now.Sub(s.started).Seconds(), 0.001)), float64(s.w.Written())/1e6)
 	}
 }
 
@@ -237,13 +226,8 @@ func (s *captureSink) end(err error, nanos int64, drops uint64) error {
 		err = e
 	}
 	s.clearStatus()
-	if s.w != nil && nanos > 0 && len(s.ifs) > 0 {
-		if e := s.w.Stats(0, nanos, pcap.Stats{Received: uint64(s.n), Dropped: drops}); err == nil {
-			err = e
-		}
-	}
-	if s.closer != nil {
-		if e := s.closer.Close(); err == nil {
+	if s.w != nil {
+		if e := s.w.Close(nanos, pcap.Stats{Received: uint64(s.n), Dropped: drops}); err == nil {
 			err = e
 		}
 	}
