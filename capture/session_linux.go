@@ -251,12 +251,15 @@ func (s *Session) Summary() []Counts {
 // watchEvery is how often it is looked whether a namespace has a holder but us.
 const watchEvery = time.Second
 
+// newEvery is after how many of these it is looked for new namespaces, where all were asked for.
+const newEvery = 5
+
 // watch lets go of namespaces that only our ring holds any more, and has what (re)starts join.
 func (s *Session) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	missing := slices.Contains(s.Targets, "all")
-	for {
+	missing, all := false, slices.Contains(s.Targets, "all")
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -270,7 +273,8 @@ func (s *Session) watch(ctx context.Context) {
 		case l := <-lost:
 			missing = missing || l
 		}
-		if !missing || s.Refresh == nil {
+		// What is asked for and not there is looked for every time; that there is something new among all, less often: it means to read the host.
+		if s.Refresh == nil || !missing && !(all && n%newEvery == 0) {
 			continue
 		}
 		g, err := s.Refresh(ctx)
@@ -282,8 +286,8 @@ func (s *Session) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case all := <-joined:
-			missing = !all || slices.Contains(s.Targets, "all")
+		case found := <-joined:
+			missing = !found
 		}
 	}
 }
