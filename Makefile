@@ -23,7 +23,7 @@ test: test-deps ## install what the tests need, run everything, as root and as n
 	.ci/test
 
 test-vm: test-deps ## the part of test that needs kernel features this machine lacks, in a virtual machine (root)
-	NSCOPE_MUST_RUN=1 $(GO) test -count 1 -timeout 20m -v ./fixtures/vm ./internal/vmtest
+	NSCOPE_MUST_RUN=1 $(GO) test -count 1 -timeout 45m -v ./fixtures/vm ./internal/vmtest
 
 test-deps:
 	.ci/deps

@@ -3,7 +3,9 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -230,16 +232,27 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	return nil
 }
 
-// readNetfilter reads the rules, which the graph needs for what is published.
+// readNetfilter reads the rules, which the graph needs for what is published. What one missing capability closes is one gap.
 func readNetfilter(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
+	var closed []string
+	say := func(reader string, err error, needs string) {
+		if errors.Is(err, fs.ErrPermission) {
+			closed = append(closed, reader)
+			return
+		}
+		gap(reader, err, needs)
+	}
 	conn, err := netfilter.Open()
 	if err != nil {
-		gap("nftables", err, "")
+		say("nftables", err, "")
 	} else {
 		defer conn.Close()
-		conn.Read(ns, gap)
+		conn.Read(ns, say)
 	}
-	netfilter.ReadLegacy(ns, gap)
+	netfilter.ReadLegacy(ns, say)
+	if len(closed) > 0 {
+		gap("firewall rules", fmt.Errorf("%s: %w", strings.Join(closed, ", "), fs.ErrPermission), "CAP_NET_ADMIN")
+	}
 }
 
 var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")
