@@ -162,20 +162,30 @@ func (n *Namer) inside(vni uint32) func(netip.Addr) string {
 		}
 	}
 	if len(found) > 0 {
-		// Both ends of one network agree, or nothing is said.
 		all := make([]func(netip.Addr) string, len(found))
+		networks := map[string]bool{}
 		for i, ns := range found {
 			all[i] = n.seenFrom(ns)
+			carried := n.g.Out(ns.ID, topo.EdgeCarries)
+			if len(carried) == 0 {
+				networks["netns "+ns.ID] = true // which network it is nobody says
+			}
+			for _, e := range carried {
+				networks[e.To] = true
+			}
 		}
+		// Of one network whoever knows it names an address, and nobody may say otherwise. Where that they are one is not known, all must agree:
+		// two clusters on one machine have the same VNIs and the same addresses.
+		one := len(networks) == 1
 		f = func(a netip.Addr) string {
 			name := ""
-			for _, ask := range all {
+			for i, ask := range all {
 				switch s := ask(a); {
-				case s == "" || s == name:
-				case name == "":
-					name = s
-				default:
+				case s == "" && one:
+				case i > 0 && s != name && !(one && name == ""):
 					return ""
+				default:
+					name = s
 				}
 			}
 			return name
