@@ -21,7 +21,9 @@ var modules = []string{
 	"8021q", "dummy", "bridge", "br_netfilter", "veth", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "geneve", "wireguard", "bonding", "vrf",
 	"ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "ip_vti", "ip6_vti", "xfrm_interface", "ifb", "tun",
 	"esp4", "esp6", "xfrm_user", "sch_netem", "sch_ingress", "sch_tbf",
-	"nf_tables", "nft_compat", "nft_chain_nat", "xt_ipvs", "xt_mark", "xt_policy", "xt_u32", "ip_vs", "ip_vs_rr", "nf_conntrack_netlink",
+	// All schedulers: a service that makes the kernel load ip_vs_lblc or ip_vs_lblcr can stop the machine (fixtures/ipvs, hasScheduler).
+	"nf_tables", "nft_compat", "nft_chain_nat", "xt_ipvs", "xt_mark", "xt_policy", "xt_u32", "nf_conntrack_netlink",
+	"ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_lblc", "ip_vs_lblcr", "ip_vs_dh", "ip_vs_sh", "ip_vs_sed", "ip_vs_nq", "ip_vs_fo", "ip_vs_ovf", "ip_vs_mh",
 	// nscope causes none of these to be loaded: without them it reads less.
 	"inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag",
 }
