@@ -48,7 +48,11 @@ func (p *FilePlaces) Of(i int) *text.Place {
 		place, id := p.make(&p.r.Interfaces[len(p.places)])
 		p.places, p.ids = append(p.places, place), append(p.ids, id)
 	}
-	return p.places[i]
+	place := p.places[i]
+	if place.Names == nil && len(p.r.Names) > 0 && !p.none {
+		place.Names = p.name // it was not asked before there was a name
+	}
+	return place
 }
 
 // Workload is what [filter.Meta] has of the i-th interface.
@@ -75,11 +79,8 @@ func (p *FilePlaces) make(i *pcap.Interface) (*text.Place, string) {
 	if !whole {
 		out.Link = i.Name
 	}
-	if !p.none {
-		out.Names = p.name
-		if p.namer != nil {
-			out.Inside = p.namer.inside
-		}
+	if !p.none && p.namer != nil {
+		out.Inside = p.namer.inside
 	}
 	return out, ""
 }

@@ -245,7 +245,7 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	var rec pcap.Record
 	var p packet.Packet
 	e := text.Event{Packet: &p}
-	for ctx.Err() == nil {
+	for n := 0; n&0xff != 0 || ctx.Err() == nil; n++ { // the question takes a lock
 		err = r.Next(&rec)
 		if err != nil {
 			break

@@ -6,23 +6,42 @@ import (
 )
 
 // sum is the one's complement sum of b over 16-bit words in network byte order, folded (RFC 1071): 0xffff over what includes its
-// own right checksum.
+// own right checksum. The sum of swapped words is the swapped sum (§2 (B)): words are added as they lie in a little-endian machine's memory.
 func sum(b []byte, start uint64) uint16 {
-	s, carry := start, uint64(0)
+	s, carry := uint64(0), uint64(0)
+	for len(b) >= 32 { // four at a time: the carry stays in the processor's flag between them
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[16:]), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[24:]), carry)
+		b = b[32:]
+	}
 	for len(b) >= 8 {
-		s, carry = bits.Add64(s, binary.BigEndian.Uint64(b), carry)
+		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b), carry)
 		b = b[8:]
 	}
-	var last [8]byte
-	copy(last[:], b)
-	s, carry = bits.Add64(s, binary.BigEndian.Uint64(last[:]), carry)
-	s, carry = bits.Add64(s, 0, carry)
-	s += carry
-	s = s>>32 + s&0xffffffff
-	s = s>>32 + s&0xffffffff
-	s = s>>16 + s&0xffff
-	s = s>>16 + s&0xffff
-	return uint16(s>>16 + s&0xffff)
+	last := uint64(0)
+	if len(b) >= 4 {
+		last = uint64(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+		for i, c := range b {
+			last |= uint64(c) << (32 + 8*i)
+		}
+	} else {
+		for i, c := range b {
+			last |= uint64(c) << (8 * i)
+		}
+	}
+	s, carry = bits.Add64(s, last, carry)
+	s, carry = bits.Add64(s, carry, 0)
+	return fold(uint64(bits.ReverseBytes16(fold(s+carry))) + start)
+}
+
+// fold adds the halves of a sum until one word is left: what is carried out of the lower half is carried into the higher, and out of that
+// comes round again.
+func fold(s uint64) uint16 {
+	x := uint32((s + bits.RotateLeft64(s, 32)) >> 32)
+	return uint16((x + bits.RotateLeft32(x, 16)) >> 16)
 }
 
 // pseudo is the sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1).

@@ -1,7 +1,6 @@
 package pcap
 
 import (
-	"bufio"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -24,25 +23,23 @@ type Reader struct {
 	// Stats are the counters by interface, where the file has told them.
 	Stats map[int]Stats
 
-	in    *bufio.Reader
-	order binary.ByteOrder
+	in    *window
+	order byteOrder
 	next  func(*Record) error
 	buf   []byte
 	// base is the first interface of the section.
 	base int
 	nano bool
-	// consumed is how many bytes of the last block are still in the buffer.
+	// pending is how many bytes of the last block are still in the window.
 	pending int
 	zst     *zstd.Decoder
 }
 
-const bufSize = 256 << 10
-
 // Open begins to read. What is compressed with gzip or zstd is decompressed.
 func Open(in io.Reader) (*Reader, error) {
 	r := &Reader{Stats: map[int]Stats{}}
-	b := bufio.NewReaderSize(in, bufSize)
-	magic, err := b.Peek(4)
+	b := newWindow(in)
+	magic, err := b.peek(4)
 	if err != nil {
 		return nil, short(err)
 	}
@@ -52,14 +49,14 @@ func Open(in io.Reader) (*Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = bufio.NewReaderSize(z, bufSize)
+		b = newWindow(z)
 	case binary.LittleEndian.Uint32(magic) == 0xfd2fb528:
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
 			return nil, err
 		}
 		r.zst = z
-		b = bufio.NewReaderSize(z, bufSize)
+		b = newWindow(z)
 	}
 	r.in = b
 	if err := r.begin(); err != nil {
@@ -86,7 +83,7 @@ func short(err error) error {
 }
 
 func (r *Reader) begin() error {
-	h, err := r.in.Peek(4)
+	h, err := r.in.peek(4)
 	if err != nil {
 		return short(err)
 	}
@@ -95,13 +92,13 @@ func (r *Reader) begin() error {
 		r.next = r.nextBlock
 		return nil
 	case 0xa1b2c3d4, 0xa1b23c4d:
-		r.order, r.nano = binary.LittleEndian, m == 0xa1b23c4d
+		r.order, r.nano = littleEndian, m == 0xa1b23c4d
 	case 0xd4c3b2a1, 0x4d3cb2a1:
-		r.order, r.nano = binary.BigEndian, m == 0x4d3cb2a1
+		r.order, r.nano = bigEndian, m == 0x4d3cb2a1
 	default:
 		return ErrFormat
 	}
-	h, err = r.in.Peek(24)
+	h, err = r.in.peek(24)
 	if err != nil {
 		return short(err)
 	}
@@ -109,25 +106,23 @@ func (r *Reader) begin() error {
 		return fmt.Errorf("%w: pcap version %d", ErrFormat, v)
 	}
 	r.Interfaces = []Interface{{Link: packet.LinkType(r.order.Uint32(h[20:]) & 0xffff), SnapLen: r.order.Uint32(h[16:])}}
-	r.discard(24)
+	r.in.discard(24)
 	r.next = r.nextPcap
 	return nil
 }
-
-func (r *Reader) discard(n int) { _, _ = r.in.Discard(n) } // n bytes were peeked
 
 // Next reads the next packet into rec; io.EOF at the end, io.ErrUnexpectedEOF where the file was cut off. Data is valid until the
 // next call.
 func (r *Reader) Next(rec *Record) error {
 	if r.pending > 0 {
-		r.discard(r.pending)
+		r.in.discard(r.pending)
 		r.pending = 0
 	}
 	return r.next(rec)
 }
 
 func (r *Reader) nextPcap(rec *Record) error {
-	h, err := r.in.Peek(16)
+	h, err := r.in.peek(16)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(h) > 0 {
 			return io.ErrUnexpectedEOF
@@ -152,15 +147,15 @@ func (r *Reader) nextPcap(rec *Record) error {
 
 // take gives n bytes that follow a header of skip bytes: within the read buffer where they fit, copied where they do not.
 func (r *Reader) take(skip, n int) ([]byte, error) {
-	if skip+n <= bufSize {
-		b, err := r.in.Peek(skip + n)
+	if skip+n <= windowSize {
+		b, err := r.in.peek(skip + n)
 		if err != nil {
 			return nil, short(err)
 		}
 		r.pending = skip + n
 		return b[skip : skip+n : skip+n], nil
 	}
-	r.discard(skip)
+	r.in.discard(skip)
 	// Grown as bytes come, so that a length alone allocates nothing.
 	r.buf = r.buf[:0]
 	for len(r.buf) < n {
@@ -189,7 +184,7 @@ const (
 // nextBlock reads blocks until one is a packet.
 func (r *Reader) nextBlock(rec *Record) error {
 	for {
-		h, err := r.in.Peek(12)
+		h, err := r.in.peek(12)
 		if err != nil {
 			if errors.Is(err, io.EOF) && len(h) > 0 {
 				return io.ErrUnexpectedEOF
@@ -199,13 +194,13 @@ func (r *Reader) nextBlock(rec *Record) error {
 		if binary.LittleEndian.Uint32(h) == blockSection {
 			switch binary.LittleEndian.Uint32(h[8:]) {
 			case 0x1a2b3c4d:
-				r.order = binary.LittleEndian
+				r.order = littleEndian
 			case 0x4d3c2b1a:
-				r.order = binary.BigEndian
+				r.order = bigEndian
 			default:
 				return fmt.Errorf("%w: no byte order in a section header", ErrFormat)
 			}
-		} else if r.order == nil {
+		} else if r.order == noOrder {
 			return ErrFormat
 		}
 		typ, n := r.order.Uint32(h), r.order.Uint32(h[4:])
@@ -224,7 +219,7 @@ func (r *Reader) nextBlock(rec *Record) error {
 			return err
 		}
 		if r.pending > 0 {
-			r.discard(r.pending)
+			r.in.discard(r.pending)
 			r.pending = 0
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
-
-	"github.com/miekg/dns"
 )
 
 func addrFrom(b []byte) netip.Addr { a, _ := netip.AddrFromSlice(b); return a }
@@ -118,67 +116,4 @@ func serverName(p []byte) []byte {
 		skip(n)
 	}
 	return nil
-}
-
-// dnsMessage says question and answers, where the bytes are a whole DNS message and nothing else.
-func dnsMessage(b, p []byte) []byte {
-	// Header: one question, opcode query, no bits that must be zero.
-	if len(p) < 17 || binary.BigEndian.Uint16(p[4:]) != 1 || p[2]&0x78 != 0 || p[3]&0x40 != 0 {
-		return b
-	}
-	if p[2]&0x80 == 0 && binary.BigEndian.Uint32(p[6:]) != 0 { // a query has no answers
-		return b
-	}
-	var m dns.Msg
-	if m.Unpack(p) != nil || len(m.Question) != 1 {
-		return b
-	}
-	q := m.Question[0]
-	if q.Qclass != dns.ClassINET || dns.TypeToString[q.Qtype] == "" {
-		return b
-	}
-	b = append(b, " DNS "...)
-	b = append(b, dns.TypeToString[q.Qtype]...)
-	b = append(b, ' ')
-	b = printable(b, []byte(q.Name), 80)
-	if !m.Response {
-		return b
-	}
-	b = append(b, " → "...)
-	if m.Rcode != dns.RcodeSuccess {
-		return append(b, dns.RcodeToString[m.Rcode]...)
-	}
-	said := 0
-	for _, rr := range m.Answer {
-		var v string
-		switch r := rr.(type) {
-		case *dns.A:
-			v = r.A.String()
-		case *dns.AAAA:
-			v = r.AAAA.String()
-		case *dns.CNAME:
-			v = r.Target
-		case *dns.PTR:
-			v = r.Ptr
-		case *dns.SRV:
-			v = r.Target
-		default:
-			v = dns.TypeToString[rr.Header().Rrtype]
-		}
-		if said > 0 {
-			b = append(b, ' ')
-		}
-		if said == 4 {
-			return append(b, "…"...)
-		}
-		b = printable(b, []byte(v), 80)
-		said++
-	}
-	if said == 0 {
-		b = append(b, "no answer"...)
-	}
-	if m.Truncated {
-		b = append(b, " truncated"...)
-	}
-	return b
 }

@@ -48,8 +48,10 @@ func (e *Event) name(a netip.Addr) string {
 		return ""
 	}
 	names := e.Place.Names
-	if t := e.Tunnel(); t.HasVNI && t.Type != packet.ESPt && e.Place.Inside != nil {
-		names = e.Place.Inside(t.VNI)
+	if e.Place.Inside != nil && e.NT > 0 {
+		if t := &e.Tunnels[e.NT-1]; t.HasVNI && t.Type != packet.ESPt {
+			names = e.Place.Inside(t.VNI)
+		}
 	}
 	if names == nil {
 		return ""

@@ -2,7 +2,6 @@ package text
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/nscope/nscope/capture/packet"
 )
@@ -14,18 +13,19 @@ type Lines struct {
 	// PlaceWidth is the column of the place, so that lines stand below each other; 0 for none.
 	PlaceWidth int
 	clock      clock
-	flows      map[flowKey]uint32
+	conns      conns
+	place      *Place
+	placeText  []byte
 }
 
 // Append adds the line of a packet, with its newline.
 func (l *Lines) Append(b []byte, e *Event) []byte {
 	b = l.clock.append(b, e.Nanos)
-	b = append(b, ' ')
 	if e.Place != nil {
-		from := len(b)
-		b = append(b, e.Place.Name...)
-		b = pad(b, from, l.PlaceWidth)
-		b = append(b, ' ')
+		if e.Place != l.place {
+			l.place, l.placeText = e.Place, l.placeColumn(l.placeText[:0], e.Place)
+		}
+		b = append(b, l.placeText...)
 	}
 	b = l.peers(b, e)
 	for i := range e.NT {
@@ -33,6 +33,14 @@ func (l *Lines) Append(b []byte, e *Event) []byte {
 	}
 	b = l.Summary(b, e)
 	return append(b, '\n')
+}
+
+// placeColumn is the place, padded; nothing where it has no name, as in a pcap file.
+func (l *Lines) placeColumn(b []byte, p *Place) []byte {
+	if p.Name == "" {
+		return b
+	}
+	return append(pad(append(b, p.Name...), 0, l.PlaceWidth), ' ')
 }
 
 // Tunnels says the tunnels that a packet is in, "" for none.
@@ -56,8 +64,11 @@ func (l *Lines) peers(b []byte, e *Event) []byte {
 	if e.N == 0 || !h.Src.IsValid() {
 		return b
 	}
+	if e.Place == nil || e.Place.Names == nil && e.Place.Inside == nil {
+		return b
+	}
 	src, dst := e.name(h.Src), e.name(h.Dst)
-	own := e.Place != nil && e.Place.Own != nil
+	own := e.Place.Own != nil
 	switch {
 	case src == "" && dst == "":
 		return b
@@ -247,7 +258,7 @@ func (l *Lines) ip(b []byte, e *Event, h *packet.Head) []byte {
 	return b
 }
 
-var protoNames = map[uint8]string{
+var protoNames = [256]string{
 	packet.TCP: "TCP", packet.UDP: "UDP", packet.UDPLite: "UDP-Lite", packet.ICMP: "ICMP", packet.ICMPv6: "ICMPv6", packet.IGMP: "IGMP", packet.SCTP: "SCTP", packet.ESP: "ESP", packet.AH: "AH",
 	packet.GRE: "GRE", packet.IPIP: "IPIP", packet.IPv6Proto: "IPv6-in-IP", packet.NoNext: "no payload", 89: "OSPF", 103: "PIM", 112: "VRRP",
 }
@@ -257,46 +268,4 @@ func protoName(h *packet.Head) string {
 		return n
 	}
 	return "proto " + string(appendUint(nil, uint64(h.Proto)))
-}
-
-// flowKey is one direction of a connection.
-type flowKey struct {
-	src, dst netip.AddrPort
-	vni      uint32
-}
-
-// maxFlows bounds what is remembered; then it begins anew.
-const maxFlows = 1 << 16
-
-// relative gives the sequence number as counted from the connection's first, and the acknowledgement likewise, where they are known.
-func (l *Lines) relative(e *Event, h *packet.Head, flags uint8, seq, ack uint32) (uint32, uint32) {
-	if l.Absolute {
-		return seq, ack
-	}
-	k := flowKey{netip.AddrPortFrom(h.Src, h.SrcPort), netip.AddrPortFrom(h.Dst, h.DstPort), e.Tunnel().VNI}
-	back := flowKey{k.dst, k.src, k.vni}
-	if l.flows == nil || len(l.flows) > maxFlows {
-		l.flows = map[flowKey]uint32{}
-	}
-	const syn, acked = 2, 16
-	first, ok := l.flows[k]
-	if !ok || flags&syn != 0 {
-		first = seq
-		if flags&syn == 0 {
-			first = seq - 1 // seen in the middle: as if it began with this byte, number 1
-		}
-		l.flows[k] = first
-	}
-	if flags&acked != 0 {
-		other, ok := l.flows[back]
-		if !ok {
-			other = ack - 1
-			l.flows[back] = other
-		}
-		ack -= other
-	}
-	if flags&syn == 0 {
-		seq -= first
-	}
-	return seq, ack
 }

@@ -9,6 +9,23 @@ import (
 // tcpFlags in tcpdump's letters.
 const tcpFlags = "FSRP.UEW"
 
+// flagTexts are all combinations of TCP's flags.
+var flagTexts = func() (t [256]string) {
+	for f := range t {
+		b := []byte(" [")
+		for i := range 8 {
+			if f&(1<<i) != 0 {
+				b = append(b, tcpFlags[i])
+			}
+		}
+		if f == 0 {
+			b = append(b, "none"...)
+		}
+		t[f] = string(append(b, ']'))
+	}
+	return t
+}()
+
 func (l *Lines) tcp(b []byte, e *Event, h *packet.Head) []byte {
 	b = append(b, "TCP"...)
 	t := e.Bytes(h.L4, h.L4+20)
@@ -16,16 +33,7 @@ func (l *Lines) tcp(b []byte, e *Event, h *packet.Head) []byte {
 		return b
 	}
 	flags := t[13]
-	b = append(b, " ["...)
-	for i := range 8 {
-		if flags&(1<<i) != 0 {
-			b = append(b, tcpFlags[i])
-		}
-	}
-	if flags == 0 {
-		b = append(b, "none"...)
-	}
-	b = append(b, ']')
+	b = append(b, flagTexts[flags]...)
 	n := max(h.End-h.Payload, 0)
 	seq, ack := l.relative(e, h, flags, binary.BigEndian.Uint32(t[4:]), binary.BigEndian.Uint32(t[8:]))
 	if n > 0 || flags&7 != 0 {
