@@ -31,7 +31,8 @@ order in which the kernel evaluates them: hook, priority, family, table, chain;
 chains that are jumped to stand indented below the first jump. Of a container
 these are all rules of its own namespace, and of the namespaces that its links
 lead to those that may match its addresses or published ports; of a namespace
-all. Without TARGET: the host's.
+all. Without TARGET: the host's. What else packets pass stands with them: BPF
+programs (XDP, tcx, cgroups'), filters, queues and classes of traffic control.
 
 Before each rule stands how many packets it has counted: "." where it does not
 count. "?" marks a rule that is not understood whole.`,
@@ -80,7 +81,7 @@ count. "?" marks a rule that is not understood whole.`,
 
 func (a *app) rules(ctx context.Context, args []string, f *ruleFlags) ([]topo.RuleSpace, error) {
 	target := cmpTarget(args)
-	g, err := a.graph(ctx, target, inspect.WithDepth(inspect.Topology))
+	g, err := a.graph(ctx, target, inspect.WithDepth(inspect.Topology), inspect.WithTraffic())
 	if err != nil {
 		return nil, err
 	}
@@ -123,24 +124,20 @@ func (a *app) watchRules(ctx context.Context, args []string, f *ruleFlags) error
 			for j := range s.Chains {
 				c := &s.Chains[j]
 				c.Rules = slices.DeleteFunc(c.Rules, func(r topo.RuleOf) bool {
-					if r.Packets == nil {
-						return true
-					}
 					key := strings.Join([]string{s.Netns, c.Family, c.Hook, c.Backend, c.TableFamily, c.Table, r.Chain, fmt.Sprint(r.Handle, r.Number, r.Text)}, "\x00")
-					was, known := before[key]
-					now[key] = *r.Packets
-					if !known || *r.Packets <= was {
-						return true
-					}
-					*r.Packets -= was
-					return false
+					return !moved(before, now, key, r.Packets)
 				})
 			}
 			s.Chains = slices.DeleteFunc(s.Chains, func(c topo.RuleChain) bool { return len(c.Rules) == 0 })
+			for _, list := range []*[]topo.RuleStage{&s.Ingress, &s.Egress, &s.Sockets} {
+				*list = slices.DeleteFunc(*list, func(r topo.RuleStage) bool {
+					return !moved(before, now, strings.Join([]string{s.Netns, r.At, r.Link, r.Cgroup, r.Text}, "\x00"), r.Packets)
+				})
+			}
 		}
 		first := before == nil
 		before = now
-		if spaces = slices.DeleteFunc(spaces, func(s topo.RuleSpace) bool { return len(s.Chains) == 0 }); !first && len(spaces) > 0 {
+		if spaces = slices.DeleteFunc(spaces, func(s topo.RuleSpace) bool { return len(s.Chains)+len(s.Ingress)+len(s.Egress)+len(s.Sockets) == 0 }); !first && len(spaces) > 0 {
 			if ok, err := a.print(spaces); err != nil {
 				return err
 			} else if !ok {
@@ -158,4 +155,18 @@ func (a *app) watchRules(ctx context.Context, args []string, f *ruleFlags) error
 		case <-tick.C:
 		}
 	}
+}
+
+// moved notes a counter in now and tells whether it has grown since before, by how much it is then made to say.
+func moved(before, now map[string]uint64, key string, packets *uint64) bool {
+	if packets == nil {
+		return false
+	}
+	was, known := before[key]
+	now[key] = *packets
+	if !known || *packets <= was {
+		return false
+	}
+	*packets -= was
+	return true
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nscope/nscope/inspect/bpf"
 	"github.com/nscope/nscope/inspect/engine"
 	"github.com/nscope/nscope/inspect/ipvs"
 	"github.com/nscope/nscope/inspect/netfilter"
@@ -27,7 +28,7 @@ const maxSockets = 20000
 
 // Collect reads the host. The error is about the host as a whole; what could not be read in part is in Gaps.
 func Collect(ctx context.Context, opts ...Option) (*snapshot.Snapshot, error) {
-	c := &collector{options: newOptions(opts), start: time.Now(), read: map[snapshot.NSID]*space{}}
+	c := &collector{options: newOptions(opts), start: time.Now(), read: map[snapshot.NSID]*space{}, bpf: bpf.NewReader()}
 	return c.collect(ctx)
 }
 
@@ -47,6 +48,7 @@ type collector struct {
 	found *netns.Found
 	read  map[snapshot.NSID]*space
 	gaps  []snapshot.Gap
+	bpf   *bpf.Reader
 }
 
 func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
@@ -83,6 +85,7 @@ func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 	snap.Services, snap.Flannel = res.Services, res.Flannel
 	c.gaps = append(c.gaps, res.Gaps...)
 
+	c.readPrograms()
 	owners := c.owners()
 	for _, s := range c.read {
 		fillOwners(s.ns, owners)
@@ -207,9 +210,14 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	}
 	if c.depth == Topology {
 		conn.ReadTopology(ns, gap)
+		if c.traffic {
+			conn.ReadTraffic(ns, gap)
+			c.bpf.Namespace(ns)
+		}
 		return nil
 	}
 	conn.Read(ns, gap)
+	c.bpf.Namespace(ns)
 	if ns.Sysctls, err = procnet.Sysctls(ns.Sysctls); err != nil {
 		gap("sysctls", err, "")
 	}
@@ -253,6 +261,20 @@ func readNetfilter(ns *snapshot.Namespace, gap func(reader string, err error, ne
 	if len(closed) > 0 {
 		gap("firewall rules", fmt.Errorf("%s: %w", strings.Join(closed, ", "), fs.ErrPermission), "CAP_NET_ADMIN")
 	}
+}
+
+// readPrograms reads what cgroups do to packets, and what the programs found so far are called.
+func (c *collector) readPrograms() {
+	if c.depth == Topology && !c.traffic {
+		return
+	}
+	spaces := make([]*snapshot.Namespace, 0, len(c.read))
+	for _, s := range c.read {
+		spaces = append(spaces, s.ns)
+	}
+	c.bpf.Cgroups(c.proc, spaces)
+	c.bpf.Names(spaces)
+	c.gaps = append(c.gaps, c.bpf.Gaps()...)
 }
 
 var errTooManySockets = errors.New("more than 20000 sockets: the rest is left out")

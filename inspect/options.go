@@ -23,6 +23,7 @@ type options struct {
 	timeout   time.Duration
 	tool      string
 	depth     Depth
+	traffic   bool
 	selfOnly  bool
 	workers   int
 	progress  func(done, total int)
@@ -51,6 +52,9 @@ func WithTool(s string) Option { return func(o *options) { o.tool = s } }
 
 // WithDepth sets how much is read in each namespace.
 func WithDepth(d Depth) Option { return func(o *options) { o.depth = d } }
+
+// WithTraffic reads traffic control and BPF programs also where the depth is [Topology].
+func WithTraffic() Option { return func(o *options) { o.traffic = true } }
 
 // SelfOnly reads only the namespace that nscope runs in: nothing is entered and no capability is needed.
 func SelfOnly() Option { return func(o *options) { o.selfOnly = true } }

@@ -13,9 +13,13 @@ import (
 // RuleSpace are rules of one namespace, in the order in which they are evaluated.
 type RuleSpace struct {
 	// Netns is the id of its node, Name what it is called.
-	Netns  string      `json:"netns"`
-	Name   string      `json:"name"`
-	Chains []RuleChain `json:"chains"`
+	Netns string `json:"netns"`
+	Name  string `json:"name"`
+	// Ingress is what packets pass on links before all chains, Egress what they pass after them, Sockets what its sockets are asked.
+	Ingress []RuleStage `json:"ingress"`
+	Chains  []RuleChain `json:"chains"`
+	Egress  []RuleStage `json:"egress"`
+	Sockets []RuleStage `json:"sockets"`
 }
 
 // RuleChain is a base chain with the rules that it leads to.
@@ -71,7 +75,13 @@ func (g *Graph) Rules(n *Node, o RuleOptions) []RuleSpace {
 		if sp == nil {
 			return
 		}
-		if r := g.rulesOf(ns, sp, packets, o); len(r.Chains) > 0 {
+		r := g.rulesOf(ns, sp, packets, o)
+		if ns == own {
+			sp.stagesOf(&r, nil, true, o)
+		} else {
+			sp.stagesOf(&r, g.passes(ns, own), false, o)
+		}
+		if !r.empty() {
 			out = append(out, r)
 		}
 	}

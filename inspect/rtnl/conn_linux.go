@@ -1,7 +1,6 @@
 package rtnl
 
 import (
-	"encoding/binary"
 	"errors"
 	"sync/atomic"
 
@@ -101,17 +100,9 @@ func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, g
 	try("nsids", err)
 }
 
-// ReadRest fills what ReadTopology does not: qdiscs, xfrm states and policies.
+// ReadRest fills what ReadTopology does not: traffic control, xfrm states and policies.
 func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
-	var err error
-	ns.Qdiscs, err = dump(c.route, dumpQdiscs, unix.RTM_NEWQDISC, 2, decodeQdisc)
-	sortQdiscs(ns.Qdiscs)
-	if err != nil {
-		gap("qdiscs", &Error{"qdiscs", err}, needs(err))
-	}
-	if err := c.filters(ns); err != nil {
-		gap("filters", &Error{"filters", err}, needs(err))
-	}
+	c.ReadTraffic(ns, gap)
 	ns.Xfrm = snapshot.Xfrm{States: []snapshot.XfrmState{}, Policies: []snapshot.XfrmPolicy{}}
 	if c.xfrm == nil {
 		if c.xfrmErr != nil {
@@ -120,6 +111,7 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 		return
 	}
 	var errs [2]error
+	var err error
 	ns.Xfrm.States, errs[0] = dump(c.xfrm, dumpStates, xfrmNewSA, 0, decodeXfrmState)
 	ns.Xfrm.Policies, errs[1] = dump(c.xfrm, dumpPolicies, xfrmNewPolicy, 0, decodeXfrmPolicy)
 	sortXfrm(&ns.Xfrm)
@@ -131,27 +123,6 @@ func (c *Conn) ReadRest(ns *snapshot.Namespace, gap func(reader string, err erro
 	if err != nil {
 		gap("xfrm", &Error{"xfrm", err}, needs(err))
 	}
-}
-
-// filters dumps the filters of those qdiscs that can have some: none is asked for where only the kernel's own are.
-func (c *Conn) filters(ns *snapshot.Namespace) error {
-	ns.Filters = []snapshot.TCFilter{}
-	for i := range ns.Qdiscs {
-		for _, parent := range filterParents(&ns.Qdiscs[i]) {
-			var head [tcmsgLen]byte
-			binary.NativeEndian.PutUint32(head[4:], uint32(ns.Qdiscs[i].Ifindex))
-			binary.NativeEndian.PutUint32(head[12:], parent)
-			list, err := dump(c.route, nlwire.NewRequest(unix.RTM_GETTFILTER, unix.NLM_F_DUMP, head[:]), unix.RTM_NEWTFILTER, 0, decodeFilter)
-			for j := range list {
-				list[j].Parent = filterParent(parent)
-			}
-			ns.Filters = append(ns.Filters, list...)
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // needs says what would let a read succeed that failed with err.

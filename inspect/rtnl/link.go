@@ -243,6 +243,7 @@ func decodeStats(b []byte, s *snapshot.LinkStats) {
 var xdpModes = [...]string{"", "driver", "generic", "offload", "multi"}
 
 func decodeXDP(b []byte, l *snapshot.Link) {
+	var byMode map[string]uint32
 	for a := nlwire.Walk(b); a.Next(); {
 		switch a.Type {
 		case xdpAttached:
@@ -251,7 +252,15 @@ func decodeXDP(b []byte, l *snapshot.Link) {
 			}
 		case xdpProgID:
 			l.XDPProg = nlwire.U32(a.Val)
+		case xdpProgID + 1, xdpProgID + 2, xdpProgID + 3: // IFLA_XDP_DRV_PROG_ID, _SKB_PROG_ID, _HW_PROG_ID
+			if byMode == nil {
+				byMode = map[string]uint32{}
+			}
+			byMode[xdpModes[a.Type-xdpProgID]] = nlwire.U32(a.Val)
 		}
+	}
+	if l.XDP == "multi" {
+		l.XDPProgs = byMode
 	}
 }
 

@@ -32,9 +32,11 @@ type Link struct {
 	// Parent device on a bus (IFLA_PARENT_DEV_NAME, _BUS_NAME), for NICs: "0000:00:03.0", "pci".
 	ParentDev string `json:"parent_dev,omitempty"`
 	ParentBus string `json:"parent_bus,omitempty"`
-	// XDP is the mode of an attached XDP program: driver, generic, offload; XDPProg its id.
-	XDP     string `json:"xdp,omitempty"`
-	XDPProg uint32 `json:"xdp_prog,omitempty"`
+	// XDP is the mode of an attached XDP program: driver, generic, offload; XDPProg its id. "multi" is one of several modes: XDPProgs are
+	// their programs' ids by mode.
+	XDP      string            `json:"xdp,omitempty"`
+	XDPProg  uint32            `json:"xdp_prog,omitempty"`
+	XDPProgs map[string]uint32 `json:"xdp_progs,omitempty"`
 	// Peer is what IFLA_LINK and IFLA_LINK_NETNSID say: see [Peer].
 	Peer  *Peer     `json:"peer,omitempty"`
 	Addrs []Addr    `json:"addrs"`

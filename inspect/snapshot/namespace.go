@@ -22,8 +22,13 @@ type Namespace struct {
 	Sysctls   map[string]string `json:"sysctls"`
 	Xfrm      Xfrm              `json:"xfrm"`
 	Qdiscs    []Qdisc           `json:"qdiscs"`
+	// Classes are those of qdiscs that share out bandwidth.
+	Classes []TCClass `json:"classes"`
 	// Filters are those of traffic control, in the order in which they are tried.
 	Filters []TCFilter `json:"filters"`
+	// Programs are BPF programs that packets or sockets of the namespace pass, in the order in which they run at each place; those of
+	// tc filters and actions stand with them.
+	Programs []BPFProgram `json:"programs"`
 	// Netfilter are the firewall rules: nftables and legacy iptables.
 	Netfilter Netfilter `json:"netfilter"`
 	// IPVS is the load balancer's table; absent where the kernel has none, or none was ever used in this namespace.
@@ -209,54 +214,6 @@ type Socket struct {
 	// PID and Comm are a process that has it open (the lowest pid); 0 where none was seen.
 	PID  int    `json:"pid,omitempty"`
 	Comm string `json:"comm,omitempty" redact:"name"`
-}
-
-// Qdisc is one queueing discipline with its counters.
-type Qdisc struct {
-	Ifindex    int    `json:"ifindex"`
-	Kind       string `json:"kind"`
-	Handle     string `json:"handle"` // "8001:0"
-	Parent     string `json:"parent"` // "root", "ingress" or "8001:1"
-	Bytes      uint64 `json:"bytes"`
-	Packets    uint64 `json:"packets"`
-	Drops      uint64 `json:"drops"`
-	Overlimits uint64 `json:"overlimits"`
-	Requeues   uint64 `json:"requeues"`
-	Backlog    uint64 `json:"backlog"` // bytes
-	QLen       uint64 `json:"qlen"`    // packets
-}
-
-// TCFilter is one filter of traffic control (tc filter).
-type TCFilter struct {
-	Ifindex int `json:"ifindex"`
-	// Parent is "ingress" or "egress" of a clsact or ingress qdisc, else the handle of the qdisc that it sorts packets for, "1:0".
-	Parent string `json:"parent"`
-	Chain  uint32 `json:"chain,omitempty"`
-	// Priority is tc's pref: the lowest is tried first.
-	Priority uint16 `json:"priority"`
-	// Protocol is all, ip, ipv6, arp, 802.1Q, 802.1ad, or the ethertype: "0x88cc".
-	Protocol string `json:"protocol"`
-	Kind     string `json:"kind"`   // bpf, u32, flower, matchall, fw, basic …
-	Handle   string `json:"handle"` // hexadecimal, "0x1"
-	// ProgName, ProgTag and ProgID are the program's of kind bpf.
-	ProgName string `json:"prog_name,omitempty"`
-	ProgTag  string `json:"prog_tag,omitempty"`
-	ProgID   uint32 `json:"prog_id,omitempty"`
-	// Actions are done with what matches, in this order.
-	Actions []TCAction `json:"actions"`
-}
-
-// TCAction is one action of a [TCFilter] with its counters.
-type TCAction struct {
-	Kind string `json:"kind"` // gact, mirred, police, skbedit, pedit, ct …
-	// Result is what becomes of the packet after gact and mirred: pass, drop, pipe, stolen, continue …
-	Result string `json:"result,omitempty"`
-	// To is the ifindex that mirred sends to.
-	To         int    `json:"to,omitempty"`
-	Packets    uint64 `json:"packets"`
-	Bytes      uint64 `json:"bytes"`
-	Drops      uint64 `json:"drops"`
-	Overlimits uint64 `json:"overlimits"`
 }
 
 // Xfrm is the IPsec state of a namespace, without keys.

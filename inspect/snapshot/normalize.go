@@ -163,6 +163,11 @@ func (n *Namespace) normalize() {
 	for i := range n.Filters {
 		fill(&n.Filters[i].Actions)
 	}
+	fill(&n.Programs) // as is theirs
+	fill(&n.Classes)
+	slices.SortFunc(n.Classes, func(a, b TCClass) int {
+		return cmp.Or(cmp.Compare(a.Ifindex, b.Ifindex), strings.Compare(a.Class, b.Class))
+	})
 	n.Netfilter.normalize()
 	n.IPVS.normalize()
 	fill(&n.Qdiscs)

@@ -244,7 +244,7 @@ func TestEveryStringIsJudged(t *testing.T) {
 	harmless := "ID Kind Type State Family Protocol Scope Flag Mode Name Tool BootID Kernel Arch OS Version APIVersion Root Source NodeID Role Engine Label Pref Encap IIF OIF Action Handle Parent Dir " +
 		"AEAD Auth Crypt Proto Qdisc MasterKind ParentDev ParentBus XDP BridgeID RootID VlanProtocol DF SandboxID Service Task SandboxID UID Network Interface Driver Bridge EndpointMode Desired Workload Backend Reader AltNames Flags Sysctls Options Networks " +
 		// Rules: words of nftables and iptables, and names of chains, sets and links, by which rules hang together.
-		"Hook Policy Devices Key Base Mask Xor Map Op Set Chain Keep Unit Per With Level Unknown KeyTypes DataType Object Scheduler PEName Method Netmask TunnelType TunnelFlags ProgName ProgTag Result"
+		"Hook Policy Devices Key Base Mask Xor Map Op Set Chain Keep Unit Per With Level Unknown KeyTypes DataType Object Scheduler PEName Method Netmask TunnelType TunnelFlags ProgName ProgTag Result Class Leaf Attach Tag"
 	ok := map[string]bool{}
 	for _, f := range strings.Fields(harmless) {
 		ok[f] = true

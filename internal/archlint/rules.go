@@ -34,7 +34,7 @@ var direction = map[string][]string{
 	"inspect/netfilter": {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
-	"inspect/tc":        {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
+	"inspect/bpf":       {"inspect/snapshot"},
 	"inspect/engine":    {"inspect/snapshot", "inspect/netns", "internal/labfile"},
 	"topo":              {"inspect/snapshot"},
 	"internal":          {},

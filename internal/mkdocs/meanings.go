@@ -91,6 +91,7 @@ var meanings = map[string]string{
 	"XfrmPolicy.sport": "source port", "XfrmPolicy.dport": "destination port", "XfrmPolicy.priority": "lower wins", "XfrmPolicy.index": "the kernel's id of it", "XfrmPolicy.templates": "what states it wants",
 	"XfrmTemplate.proto": "esp, ah, comp", "XfrmTemplate.mode": "transport, tunnel, beet",
 	"TCFilter.ifindex": "the link's", "TCFilter.chain": "tc's chain", "TCAction.packets": "packets that it saw", "TCAction.bytes": "bytes that it saw", "TCAction.drops": "packets that it dropped", "TCAction.overlimits": "times its limit was hit",
+	"TCClass.overlimits": "times the limit was hit", "TCClass.requeues": "packets put back",
 	"Qdisc.kind": "noqueue, fq_codel, htb …", "Qdisc.overlimits": "times the limit was hit", "Qdisc.requeues": "packets put back",
 	"Workload.endpoints": "attachments to networks", "Workload.ports": "published or exposed", "Workload.dns": "resolver configuration",
 	"Endpoint.id": "the engine's id", "Endpoint.addr": "IPv4 address with prefix length", "Endpoint.addr6": "IPv6 address with prefix length", "Endpoint.aliases": "other names on the network",

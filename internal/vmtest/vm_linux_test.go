@@ -35,6 +35,7 @@ var packages = []struct {
 }{
 	{"inspect/rtnl", nil},
 	{"inspect/netns", nil},
+	{"inspect/bpf", nil},
 	{"inspect/procnet", nil},
 	{"inspect/sockdiag", nil},
 	{"inspect", nil},

@@ -19,6 +19,7 @@ func Rules(w io.Writer, spaces []topo.RuleSpace, o Options) error {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s (%s)\n", clean(s.Name, false), s.Netns)
+		writeStages(&b, "links, in", s.Ingress, o)
 		hook := ""
 		for j := range s.Chains {
 			c := &s.Chains[j]
@@ -28,6 +29,8 @@ func Rules(w io.Writer, spaces []topo.RuleSpace, o Options) error {
 			}
 			writeChain(&b, c, o)
 		}
+		writeStages(&b, "links, out", s.Egress, o)
+		writeStages(&b, "sockets", s.Sockets, o)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -59,6 +62,25 @@ func writeChain(b *strings.Builder, c *topo.RuleChain, o Options) {
 			text = clean(r.Chain, false) + ": " + text
 		}
 		writeWrapped(b, lead, text, o)
+	}
+}
+
+// writeStages writes what packets pass besides rules: "eth0 tc ingress: pref 10 …", and how many were dropped there.
+func writeStages(b *strings.Builder, title string, stages []topo.RuleStage, o Options) {
+	if len(stages) > 0 {
+		fmt.Fprintf(b, "%s\n", title)
+	}
+	for i := range stages {
+		s := &stages[i]
+		n := "."
+		if s.Packets != nil {
+			n = strconv.FormatUint(*s.Packets, 10)
+		}
+		text := words(clean(s.Link, false), clean(s.Cgroup, false), s.At) + ": " + clean(s.Text, false)
+		if s.Drops != nil && *s.Drops > 0 {
+			text += fmt.Sprintf(", dropped %d", *s.Drops)
+		}
+		writeWrapped(b, fmt.Sprintf("%9s  ", n), text, o)
 	}
 }
 

@@ -184,7 +184,9 @@ func (s *shower) tables(of *topo.Node, ns *snapshot.Namespace, only int) {
 		rows = append(rows, []string{name(q.Ifindex), q.Kind, q.Handle, q.Parent, u(q.Packets), u(q.Drops), u(q.Overlimits), u(q.Requeues), u(q.QLen)})
 	}
 	s.table("QUEUES", cols("DEV", "KIND", "HANDLE", "PARENT", ">SENT", ">DROPPED", ">OVER", ">REQUEUED", ">WAITING"), rows)
+	s.classes(ns, only, name)
 	s.filters(ns, only, name)
+	s.programs(ns, only, name)
 }
 
 // groupMAC tells whether a MAC address is a multicast group's.
