@@ -32,9 +32,9 @@ func (f *finder) publishedHow(e *Edge) string {
 		if len(a.From) > 0 && !slices.Equal(a.From, []string{fromOutside, fromHost, fromLoopback}) {
 			var from []string
 			for _, w := range a.From {
-				from = append(from, cmpOr(map[string]string{fromHost: "itself", fromLoopback: "its loopback"}[w], w))
+				from = append(from, cmpOr(map[string]string{fromOutside: "from outside", fromHost: "from itself", fromLoopback: "from its loopback"}[w], w))
 			}
-			parts = append(parts, "for packets from "+enumerate(from))
+			parts = append(parts, "for packets "+enumerate(from))
 		}
 	}
 	if a.By == "proxy" || a.ProxyPID != 0 && len(chain) > 0 {

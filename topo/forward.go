@@ -24,8 +24,8 @@ type side struct {
 	in   *link
 	src  netip.Addr
 	dst  netip.Addr
-	// also are other sources that must be answered as src is.
-	also []netip.Addr
+	// clients are all the sources that rules treat as they do src, where a question is about a network of them.
+	clients snapshot.NfAddrs
 }
 
 // answer is what rules do with the first packet of one sender to one port.
@@ -214,18 +214,6 @@ func (sp *space) ask(s side, proto uint8, port uint16) answer {
 		a.to, a.by, a.dropped = nil, "", false
 	}
 	slices.SortFunc(a.to, netip.AddrPort.Compare)
-	return a
-}
-
-// askAll is ask for all sources of a side; where they are answered differently it is not known.
-func (sp *space) askAll(s side, proto uint8, port uint16) answer {
-	a := sp.ask(s, proto, port)
-	for _, src := range s.also {
-		s.src = src
-		if b := sp.ask(s, proto, port); !slices.Equal(a.to, b.to) {
-			return answer{side: s, unknown: "it depends on the client"}
-		}
-	}
 	return a
 }
 

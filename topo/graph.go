@@ -184,7 +184,8 @@ type EdgeAttrs struct {
 	By         string `json:"by,omitempty"` // dnat, proxy, mesh, host; empty where nothing implements the claim
 	// HostPortTo is the last port of a range that is translated alike, where a rule and no engine says so.
 	HostPortTo uint16 `json:"host_port_to,omitempty"`
-	// From are the senders whose packets rules translate: "outside", "host" (a process there, to one of its addresses),
+	// From are the senders whose packets rules translate: "outside", "from 192.0.2.0/24" or "from 192.0.2.7-192.0.2.9"
+	// where rules ask for the client, "through eth1" where for the link, "host" (a process there, to one of its addresses),
 	// "loopback" (the same, to 127.0.0.1 or ::1). Absent where no rules were read.
 	From []string `json:"from,omitempty"`
 	// Rule is the rule that translates, as its table, chain and place in the chain.

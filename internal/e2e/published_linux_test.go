@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	enc "encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -221,6 +222,25 @@ func natRules(r *rand.Rand) (tool, script string) {
 	return "iptables-nft-restore", b.String()
 }
 
+// isClient tells whether the client of the lab is among the senders that an edge names.
+func isClient(from string) bool {
+	who, ok := strings.CutPrefix(from, "from ")
+	if !ok {
+		return from == "outside"
+	}
+	client := netip.MustParseAddr("198.51.100.77")
+	if p, err := netip.ParsePrefix(who); err == nil {
+		return p.Contains(client)
+	}
+	first, last, _ := strings.Cut(who, "-")
+	a, err := netip.ParseAddr(first)
+	b, err2 := netip.ParseAddr(cmp.Or(last, first))
+	return err == nil && err2 == nil && a.Compare(client) <= 0 && client.Compare(b) <= 0
+}
+
+// wrongOnce are seeds whose edges were not right once: one client of a network is translated and the others are not.
+var wrongOnce = []uint64{9513856027183226307}
+
 // TestPublishedByRandomRules loads random translations and sends a packet to every port of every address: an edge says
 // just what arrived where, and what arrived has an edge.
 func TestPublishedByRandomRules(t *testing.T) {
@@ -234,6 +254,9 @@ func TestPublishedByRandomRules(t *testing.T) {
 	arrivals, drawn := 0, 0
 	for round := range rounds {
 		seed := rand.Uint64()
+		if round < len(wrongOnce) {
+			seed = wrongOnce[round]
+		}
 		tool, script := natRules(rand.New(rand.NewPCG(seed, 1)))
 		fail := func(format string, a ...any) {
 			t.Helper()
@@ -264,9 +287,7 @@ func TestPublishedByRandomRules(t *testing.T) {
 		for i := range g.Edges {
 			e := &g.Edges[i]
 			if e.Kind != topo.EdgePublishes || !strings.HasSuffix(e.To, ":"+l.host.ID().Short()) ||
-				!slices.ContainsFunc(e.Attrs.From, func(s string) bool {
-					return s == "outside" || s == "from 198.51.100.0/24" || s == "from 198.51.100.77/32"
-				}) {
+				!slices.ContainsFunc(e.Attrs.From, isClient) {
 				continue
 			}
 			drawn++
