@@ -1,8 +1,14 @@
 package cmd
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/nscope/nscope/inspect/netns"
@@ -70,6 +76,44 @@ mount namespace.`,
 func execError(err error) error {
 	if code := netns.ExecCode(err); code != 0 {
 		return &commandError{code, err}
+	}
+	return err
+}
+
+// shell is nscope itself, which runs a shell in a target's namespace as `nscope exec` does, for the interactive view.
+func (a *app) shell(target string) (tea.ExecCommand, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	sh := cmp.Or(os.Getenv("SHELL"), "/bin/sh")
+	args := []string{"exec", "--proc", a.proc, "--timeout", a.timeout.String()}
+	for _, e := range a.engines {
+		args = append(args, "--engine", e)
+	}
+	if a.noEngine {
+		args = append(args, "--no-engine")
+	}
+	return &console{exec.Command(self, append(args, target, "--", sh)...), target}, nil
+}
+
+// console is a command on the terminal that the view leaves to it.
+type console struct {
+	*exec.Cmd
+	target string
+}
+
+func (c *console) SetStdin(r io.Reader)  { c.Stdin = r }
+func (c *console) SetStdout(w io.Writer) { c.Stdout = w }
+func (c *console) SetStderr(w io.Writer) { c.Stderr = w }
+
+// Run says where the shell is before it starts it. That a shell ends with another code than 0 is its user's affair.
+func (c *console) Run() error {
+	fmt.Fprintf(c.Stdout, "a shell in the network namespace of %s; exit or ctrl-d comes back\n", c.target)
+	err := c.Cmd.Run()
+	var code *exec.ExitError
+	if errors.As(err, &code) {
+		return nil
 	}
 	return err
 }

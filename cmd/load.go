@@ -28,9 +28,18 @@ func (a *app) snapshots(ctx context.Context, opts ...inspect.Option) ([]*snapsho
 	}
 	p := a.progress("reading namespaces")
 	defer p.end()
+	base := append(a.liveOptions(), inspect.WithProgress(p.update))
+	s, err := inspect.Collect(ctx, append(base, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	return []*snapshot.Snapshot{s}, nil
+}
+
+// liveOptions say how the live host is read.
+func (a *app) liveOptions() []inspect.Option {
 	base := []inspect.Option{
-		inspect.WithProc(a.proc), inspect.WithTimeout(a.timeout), inspect.WithTool("nscope " + Version()),
-		inspect.WithEtcd(a.etcd...), inspect.WithProgress(p.update),
+		inspect.WithProc(a.proc), inspect.WithTimeout(a.timeout), inspect.WithTool("nscope " + Version()), inspect.WithEtcd(a.etcd...),
 	}
 	if len(a.engines) > 0 {
 		var urls []string
@@ -42,11 +51,7 @@ func (a *app) snapshots(ctx context.Context, opts ...inspect.Option) ([]*snapsho
 	if a.noEngine {
 		base = append(base, inspect.WithoutEngines())
 	}
-	s, err := inspect.Collect(ctx, append(base, opts...)...)
-	if err != nil {
-		return nil, err
-	}
-	return []*snapshot.Snapshot{s}, nil
+	return base
 }
 
 // graph reads and builds. For the target "self" nothing but nscope's own namespace is read, so that no capability is needed.

@@ -115,8 +115,10 @@ const unlimited = -1
 
 func (a *app) isTerminal(w io.Writer) bool {
 	f, ok := file(w)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return ok && isTerminal(f)
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // sink is standard output that remembers what could not be written: no command may end well when its answer got lost.
 type sink struct {

@@ -56,6 +56,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 }
 
 func newRoot(a *app, name string) *cobra.Command {
+	var v viewFlags
 	root := &cobra.Command{
 		Use:   "nscope",
 		Short: "See the network namespaces of a container host and how they are wired together",
@@ -63,12 +64,13 @@ func newRoot(a *app, name string) *cobra.Command {
 how bridges, veth pairs, overlays and macvlans tie them together, and which
 container is behind what. It needs no agent and no tools inside the containers,
 and works when the container engine is down, from a file, and on another host's
-snapshot.
+snapshot. Without a command it opens an interactive view of the topology.
 
 TARGET is a name or unique prefix, or explicit: container:web,
 netns:4026532184, pid:1234, net:backend, service:web, if:veth1a2b,
 path:/run/netns/x, host, self.`,
-		Example: `  nscope ps                     containers, where they are, and their wires
+		Example: `  nscope                        the interactive view: ? is its help
+  nscope ps                     containers, where they are, and their wires
   nscope topo                   the whole host as a tree
   nscope find veth1a2b          which container is behind it
   nscope exec web -- ss -tln    this host's ss in that container's namespace
@@ -90,13 +92,15 @@ path:/run/netns/x, host, self.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error { return a.view(c, v) },
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w\nsee: %s --help", err, c.CommandPath())
 	})
+	root.Flags().BoolVar(&v.ascii, "ascii", false, "draw the interactive view with ASCII only")
+	root.Flags().BoolVar(&v.mouse, "mouse", false, "the interactive view takes the mouse: clicks select, the wheel scrolls")
 	f := root.PersistentFlags()
 	f.StringArrayVar(&a.from, "from", nil, "read this snapshot `FILE` instead of the live host; repeat for several hosts, - is stdin")
 	f.StringVar(&a.proc, "proc", "/proc", "`DIR` where the host's /proc is mounted")

@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+	"github.com/nscope/nscope/tui"
+)
+
+// viewFlags are those of the bare command, which opens the interactive view.
+type viewFlags struct{ ascii, mouse bool }
+
+// view opens the interactive view. Where there is no terminal to draw on it prints what `ps` does, and says so.
+func (a *app) view(c *cobra.Command, v viewFlags) error {
+	if why := a.noScreen(); why != "" {
+		fmt.Fprintf(a.err, "nscope: %s: this is nscope ps (nscope --help lists the commands)\n", why)
+		a.output = "table"
+		return listRows(c.Context(), a, (*topo.Graph).PS, func(r topo.PSRow) string { return r.Name }, a.psTable)
+	}
+	cfg := tui.Config{ASCII: v.ascii, Mouse: v.mouse, NoColor: a.noColor || os.Getenv("NO_COLOR") != ""}
+	if len(a.from) > 0 {
+		snaps, err := a.snapshots(c.Context())
+		if err != nil {
+			return err
+		}
+		cfg.Source = tui.Files(snaps...)
+	} else {
+		cfg.Source = tui.Poll(a.collect)
+		cfg.Shell = a.shell
+	}
+	return tui.Run(c.Context(), cfg)
+}
+
+// noScreen says why the view cannot be drawn, "" where it can.
+func (a *app) noScreen() string {
+	in, ok := a.in.(*os.File)
+	switch {
+	case !a.isTerminal(a.out) || !ok || !isTerminal(in):
+		return "not a terminal"
+	case os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "":
+		return fmt.Sprintf("TERM=%s cannot move the cursor", os.Getenv("TERM"))
+	case slices.Contains(a.from, "-"):
+		return "the keyboard is the snapshot's (--from -)"
+	}
+	return ""
+}
+
+// collect reads the live host for the view.
+func (a *app) collect(ctx context.Context, quick bool, progress func(done, total int)) (*snapshot.Snapshot, error) {
+	opts := append(a.liveOptions(), inspect.WithProgress(progress))
+	if quick {
+		opts = append(opts, inspect.WithDepth(inspect.Topology))
+	}
+	return inspect.Collect(ctx, opts...)
+}

@@ -1,0 +1,192 @@
+package tui
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// driver runs a model without a terminal: messages in, frames out. Commands are run at once, but those that wait.
+type driver struct {
+	t    testing.TB
+	m    *Model
+	src  *fakeSource
+	quit bool
+	said []tea.Msg
+}
+
+// fakeSource delivers what a test gives it.
+type fakeSource struct {
+	watched []Watch
+	ch      chan Update
+}
+
+func (s *fakeSource) Start(context.Context) <-chan Update { return s.ch }
+func (s *fakeSource) Watch(w Watch)                       { s.watched = append(s.watched, w) }
+
+// noon is the time in every test.
+var noon = time.Date(2026, 3, 1, 12, 3, 4, 0, time.UTC)
+
+func newDriver(t testing.TB, w, h int, cfg Config, snaps ...*snapshot.Snapshot) *driver {
+	t.Helper()
+	d := &driver{t: t, src: &fakeSource{ch: make(chan Update)}}
+	if cfg.Source == nil {
+		cfg.Source = d.src
+	}
+	d.m = New(t.Context(), cfg)
+	d.m.env.now = func() time.Time { return noon }
+	d.m.Init()
+	d.send(tea.WindowSizeMsg{Width: w, Height: h})
+	if len(snaps) > 0 {
+		d.update(Update{State: stateOf(snaps, false)})
+	}
+	return d
+}
+
+func (d *driver) update(u Update) { d.send(sourceMsg{u, true}) }
+
+// live shows snapshots as the live host's.
+func (d *driver) live(snaps ...*snapshot.Snapshot) {
+	st := stateOf(snaps, true)
+	st.At = noon
+	d.update(Update{State: st})
+}
+
+// send gives the model a message and runs what it asks for, and that again, but what waits for the source.
+func (d *driver) send(msg tea.Msg) {
+	d.said = append(d.said, msg)
+	_, cmd := d.m.Update(msg)
+	if _, ok := msg.(sourceMsg); ok {
+		// The wait for the next update is left out: the test delivers it.
+		d.run(cmd, true)
+		return
+	}
+	d.run(cmd, false)
+}
+
+func (d *driver) run(cmd tea.Cmd, skipLast bool) {
+	if cmd == nil {
+		return
+	}
+	msg := make(chan tea.Msg, 1)
+	go func() { msg <- cmd() }()
+	select {
+	case m := <-msg:
+		switch m := m.(type) {
+		case nil:
+		case tea.BatchMsg:
+			for i, c := range m {
+				if skipLast && i == len(m)-1 {
+					break
+				}
+				d.run(c, false)
+			}
+		case tea.QuitMsg:
+			d.quit = true
+		default:
+			if _, own := m.(sourceMsg); !own {
+				d.send(m)
+			}
+		}
+	case <-time.After(50 * time.Millisecond): // it waits for something: a blink, the source
+	}
+}
+
+// press presses keys: single letters, or names such as "enter" in angle brackets.
+func (d *driver) press(keys string) {
+	for keys != "" {
+		name := keys[:1]
+		if i := strings.IndexByte(keys, '>'); keys[0] == '<' && i > 1 {
+			name, keys = keys[1:i], keys[i+1:]
+		} else {
+			keys = keys[1:]
+		}
+		d.send(keyPress(name))
+	}
+}
+
+func keyPress(name string) tea.KeyPressMsg {
+	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
+		"space": tea.KeySpace, "backspace": tea.KeyBackspace, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd}
+	k := tea.Key{}
+	for {
+		mod, rest, ok := strings.Cut(name, "+")
+		if !ok || mod == "" {
+			break
+		}
+		k.Mod |= map[string]tea.KeyMod{"ctrl": tea.ModCtrl, "shift": tea.ModShift, "alt": tea.ModAlt}[mod]
+		name = rest
+	}
+	if c, ok := special[name]; ok {
+		k.Code = c
+		if name == "space" {
+			k.Text = " "
+		}
+	} else {
+		k.Code = []rune(name)[0]
+		if k.Mod == 0 {
+			k.Text = name
+		}
+	}
+	return tea.KeyPressMsg(k)
+}
+
+// frame is what is seen, without styles.
+func (d *driver) frame() string {
+	d.m.View()
+	return d.m.scr.plain()
+}
+
+// wants checks that the frame has all texts.
+func (d *driver) wants(texts ...string) {
+	d.t.Helper()
+	f := d.frame()
+	for _, s := range texts {
+		if !strings.Contains(f, s) {
+			d.t.Fatalf("the frame has no %q:\n%s", s, f)
+		}
+	}
+}
+
+// lacks checks that the frame has none of the texts.
+func (d *driver) lacks(texts ...string) {
+	d.t.Helper()
+	f := d.frame()
+	for _, s := range texts {
+		if strings.Contains(f, s) {
+			d.t.Fatalf("the frame has %q:\n%s", s, f)
+		}
+	}
+}
+
+// recorded loads snapshots of real hosts.
+func recorded(t testing.TB, names ...string) (out []*snapshot.Snapshot) {
+	t.Helper()
+	for _, name := range names {
+		s, err := snapshot.Load(filepath.Join("..", "fixtures", "recorded", name+".json.zst"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// nodeNamed finds a node of a kind by its name.
+func (d *driver) nodeNamed(kind topo.Kind, name string) *topo.Node {
+	d.t.Helper()
+	for i := range d.m.env.state.Graph.Nodes {
+		if n := &d.m.env.state.Graph.Nodes[i]; n.Kind == kind && n.Name == name {
+			return n
+		}
+	}
+	d.t.Fatalf("no %s %s", kind, name)
+	return nil
+}

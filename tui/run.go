@@ -1,0 +1,39 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Config says what is shown, and how.
+type Config struct {
+	Source Source
+	// ASCII draws with ASCII only; NoColor leaves colours out; Mouse takes the mouse's clicks and wheel away from the terminal.
+	ASCII, NoColor, Mouse bool
+	// Shell makes the command that is a shell in the network namespace of a target; nil where there is none to enter.
+	Shell func(target string) (tea.ExecCommand, error)
+	// In and Out are the terminal; nil is standard input and output.
+	In  io.Reader
+	Out io.Writer
+}
+
+// Run shows the view until its user quits or ctx ends, and leaves the terminal as it was. The latter is no error.
+func Run(ctx context.Context, cfg Config) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(30)}
+	if cfg.In != nil {
+		opts = append(opts, tea.WithInput(cfg.In))
+	}
+	if cfg.Out != nil {
+		opts = append(opts, tea.WithOutput(cfg.Out))
+	}
+	_, err := tea.NewProgram(New(ctx, cfg), opts...).Run()
+	if ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic) {
+		return nil
+	}
+	return err
+}
