@@ -204,6 +204,9 @@ type Sighting struct {
 
 // Way is one packet's way.
 type Way struct {
+	// From and To are the two ends' names; Arrived tells that it was last seen in the namespace of To.
+	From, To  string
+	Arrived   bool
 	Sightings []Sighting
 	Summary   string
 	// FromA, ToB, FromB, ToA: an address of that end was seen as its source or destination, here or there.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/nscope/nscope/capture/packet"
 	"github.com/nscope/nscope/capture/ring"
 	"github.com/nscope/nscope/capture/text"
+	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
@@ -26,30 +25,47 @@ type Session struct {
 	namer   *Namer
 	decoder packet.Decoder
 	sources map[string]*source // by node id of the namespace, and of the link where one was asked for
-	done    []Counts
+	done    []Counts           // of rings that are closed
+	ended   chan struct{}      // closed when Run has ended
 	pkt     packet.Packet
 	event   text.Event
 }
 
 // source is one ring.
 type source struct {
-	spot   Spot
-	ns     *snapshot.Namespace
-	ring   *ring.Ring
-	places map[int]*text.Place
-	seen   map[int]uint64
+	spot  Spot
+	ns    *snapshot.Namespace
+	ring  *ring.Ring
+	links map[int]*link
+	// states are the links that are looked after, by ifindex.
+	states map[int]linkState
 	down   bool
 }
 
-// NewSession makes one that captures nothing yet.
-func NewSession(g *topo.Graph, c Config, noNames bool) (*Session, error) {
+// link is one interface of a source, by ifindex; place is nil where it is not wanted.
+type link struct {
+	place          *text.Place
+	packets, bytes uint64
+}
+
+// NewSession makes one that captures nothing yet; names and targets are those of the graph.
+func NewSession(g *topo.Graph, c Config) (*Session, error) {
 	p, err := ring.NewPoller()
 	if err != nil {
 		return nil, err
 	}
+	if c.Proc == "" {
+		c.Proc = "/proc"
+	}
+	if c.Open == nil {
+		c.Open = netns.NewOpener(c.Proc).Open
+	}
+	if c.Note == nil {
+		c.Note = func(string, ...any) {}
+	}
 	n := NewNamer(g)
-	n.None = noNames
-	return &Session{Config: c, poller: p, namer: n, decoder: packet.Decoder{VXLANPorts: c.VXLANPorts, Checksums: c.Checksums}, sources: map[string]*source{}}, nil
+	n.None = c.NoNames
+	return &Session{Config: c, poller: p, namer: n, decoder: packet.Decoder{VXLANPorts: c.VXLANPorts, Checksums: c.Checksums}, sources: map[string]*source{}, ended: make(chan struct{})}, nil
 }
 
 func key(s Spot) string {
@@ -63,7 +79,7 @@ func key(s Spot) string {
 const defBuffer = 128 << 20
 
 // Add opens rings. Spots in one namespace of which all links are asked for once are one. What cannot be opened is an error where strict, else
-// a note.
+// a note. It may be called before Run, and by [Session.Call].
 func (s *Session) Add(ctx context.Context, spots []Spot, strict bool) error {
 	for _, x := range spots {
 		if _, ok := s.sources[key(x)]; ok || x.Link != nil && s.sources[x.Netns.ID] != nil {
@@ -103,7 +119,7 @@ func (s *Session) open(ctx context.Context, x Spot, of int) error {
 		total = defBuffer
 	}
 	o := ring.Options{SnapLen: s.SnapLen, Bytes: min(max(total/max(of, 1), 256<<10), 8<<20)}
-	src := &source{spot: x, ns: ns, places: map[int]*text.Place{}, seen: map[int]uint64{}}
+	src := &source{spot: x, ns: ns, links: map[int]*link{}, states: map[int]linkState{}}
 	err = h.Do(func() (err error) { src.ring, err = ring.Open(ifindex, o); return err })
 	if err != nil {
 		return fmt.Errorf("cannot capture in the netns of %s: %w", name, err)
@@ -114,12 +130,15 @@ func (s *Session) open(ctx context.Context, x Spot, of int) error {
 		return err
 	}
 	s.sources[key(x)] = src
+	s.lookAfter(src)
 	return nil
 }
 
-// Run gives packets to fn until ctx ends or fn fails. idle is called when nothing more is ready, to flush what was said, and soon again while
-// it returns true. Packets of one namespace come in their order; those of several may be up to twice [ring.RetireMS] late.
+// Run gives packets to fn until ctx ends or fn fails. The event and what it points to are used again: [text.Event.Clone] keeps one. idle (which
+// may be nil) is called when nothing more is ready, to flush what was said, and soon again while it returns true. Packets of one namespace come
+// in their order; those of several may be up to twice [ring.RetireMS] late. All callbacks run in the caller's goroutine. Run closes the session.
 func (s *Session) Run(ctx context.Context, fn func(*text.Event) error, idle func() (bool, error)) error {
+	defer close(s.ended)
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -139,6 +158,9 @@ func (s *Session) Run(ctx context.Context, fn func(*text.Event) error, idle func
 			cancel(err)
 		}
 	}, s.gone, func() bool {
+		if idle == nil {
+			return false
+		}
 		again, err := idle()
 		if err != nil {
 			cancel(err)
@@ -149,8 +171,9 @@ func (s *Session) Run(ctx context.Context, fn func(*text.Event) error, idle func
 	cancel(nil)
 	<-watched
 	for _, src := range s.sources {
-		s.count(src)
+		s.done = append(s.done, s.count(src))
 	}
+	s.sources = nil
 	s.poller.Close()
 	if err == nil && parent.Err() == nil {
 		err = failed
@@ -158,23 +181,57 @@ func (s *Session) Run(ctx context.Context, fn func(*text.Event) error, idle func
 	return err
 }
 
-// take decodes a frame into the event; false where it is not wanted.
-func (s *Session) take(src *source, f *ring.Frame) bool {
-	p, ok := src.places[f.Ifindex]
-	if !ok {
-		p = s.place(src, f.Ifindex)
-		src.places[f.Ifindex] = p
-	}
-	if p == nil {
+// Call has fn called in the goroutine that runs the session, between two packets, and waits for it; false where the session has ended.
+// It is for other goroutines than that one.
+func (s *Session) Call(fn func()) bool {
+	called := make(chan struct{})
+	s.poller.Call(func() { fn(); close(called) })
+	select {
+	case <-called:
+		return true
+	case <-s.ended:
 		return false
 	}
-	link := packet.Ethernet
-	if f.Raw {
-		link = packet.RawIP
+}
+
+// SetFilter has another filter from now on, nil for none. It may be called by any goroutine but Run's.
+func (s *Session) SetFilter(f *filter.Filter) {
+	s.Call(func() { s.Filter = f })
+}
+
+// Counts are those of all rings so far, sorted by name: while Run runs, for any other goroutine, and after it.
+func (s *Session) Counts() (out []Counts) {
+	if s.Call(func() { out = s.counts() }) {
+		return out
 	}
-	s.decoder.Decode(&s.pkt, f.Data, f.Len, link)
+	return s.counts()
+}
+
+func (s *Session) counts() []Counts {
+	all := slices.Clone(s.done)
+	for _, src := range s.sources {
+		all = append(all, s.count(src))
+	}
+	return merge(all)
+}
+
+// take decodes a frame into the event; false where it is not wanted.
+func (s *Session) take(src *source, f *ring.Frame) bool {
+	l := src.links[f.Ifindex]
+	if l == nil {
+		l = &link{place: s.place(src, f.Ifindex)}
+		src.links[f.Ifindex] = l
+	}
+	if l.place == nil {
+		return false
+	}
+	typ := packet.Ethernet
+	if f.Raw {
+		typ = packet.RawIP
+	}
+	s.decoder.Decode(&s.pkt, f.Data, f.Len, typ)
 	e := &s.event
-	e.Packet, e.Nanos, e.Place, e.Dir = &s.pkt, f.Nanos, p, text.In
+	e.Packet, e.Nanos, e.Place, e.Dir = &s.pkt, f.Nanos, l.place, text.In
 	if f.PktType == unix.PACKET_OUTGOING {
 		e.Dir = text.Out
 	}
@@ -186,18 +243,26 @@ func (s *Session) take(src *source, f *ring.Frame) bool {
 	if s.Filter != nil && !s.Filter.Match(&s.pkt, filter.Meta{Dir: filter.Dir(e.Dir), Workload: src.spot.Netns.ID}) {
 		return false
 	}
-	src.seen[f.Ifindex]++
+	l.packets++
+	l.bytes += uint64(s.pkt.Len)
 	return true
+}
+
+// linkName is what a link is called now, or was when the host was read.
+func (s *Session) linkName(src *source, ifindex int) string {
+	name := s.namer.LinkName(src.spot.Netns, ifindex)
+	if name == "" {
+		name = src.ring.LinkName(ifindex) // it came after the namespace was read
+	}
+	if name == "" {
+		name = fmt.Sprintf("if%d", ifindex)
+	}
+	return name
 }
 
 // place names a link, nil where it is not wanted.
 func (s *Session) place(src *source, ifindex int) *text.Place {
-	name := s.namer.LinkName(src.spot.Netns, ifindex)
-	if name == "" {
-		if name = src.ring.LinkName(ifindex); name == "" { // it came after the namespace was read
-			name = fmt.Sprintf("if%d", ifindex)
-		}
-	}
+	name := s.linkName(src, ifindex)
 	if len(s.On) > 0 && !slices.Contains(s.On, name) {
 		return nil
 	}
@@ -207,161 +272,35 @@ func (s *Session) place(src *source, ifindex int) *text.Place {
 // gone is called for a ring whose link went down or away.
 func (s *Session) gone(r *ring.Ring, err error) {
 	src := r.Tag.(*source)
-	name, _ := s.namer.NetnsName(src.spot.Netns)
-	if src.spot.Link != nil {
-		name += "/" + src.spot.Link.Name
-	}
 	if errors.Is(err, unix.ENETDOWN) {
 		if !src.down {
-			s.Note("%s is down", name)
+			s.Note("%s is down", s.name(src))
 		}
 		src.down = true
 		return
 	}
-	s.Note("%s: %v", name, err)
+	s.Note("%s: %v", s.name(src), err)
 }
 
-func (s *Session) count(src *source) {
+// name is what a source is called: its namespace, or the link that was asked for.
+func (s *Session) name(src *source) string {
 	name, _ := s.namer.NetnsName(src.spot.Netns)
 	if src.spot.Link != nil {
 		name += "/" + src.spot.Link.Name
 	}
-	_, drops := src.ring.Stats()
-	var n uint64
-	for _, c := range src.seen {
-		n += c
+	return name
+}
+
+func (s *Session) count(src *source) Counts {
+	c := Counts{Name: s.name(src)}
+	c.Taken, c.Dropped = src.ring.Stats()
+	for _, l := range src.links {
+		if l.packets > 0 {
+			c.Links = append(c.Links, LinkCounts{l.place, l.packets, l.bytes})
+		}
 	}
-	s.done = append(s.done, Counts{name, n, drops})
+	return c
 }
 
 // Close ends a session that was not run.
 func (s *Session) Close() { s.poller.Close() }
-
-// Summary are the counts of all sources, after Run, sorted by name.
-func (s *Session) Summary() []Counts {
-	slices.SortFunc(s.done, func(a, b Counts) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	return s.done
-}
-
-// watchEvery is how often it is looked whether a namespace has a holder but us.
-const watchEvery = time.Second
-
-// newEvery is after how many of these it is looked for new namespaces, where all were asked for.
-const newEvery = 5
-
-// watch lets go of namespaces that only our ring holds any more, and has what (re)starts join.
-func (s *Session) watch(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	missing, all := false, slices.Contains(s.Targets, "all")
-	for n := 1; ; n++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		lost := make(chan bool, 1)
-		s.poller.Call(func() { lost <- s.dropDead() })
-		select {
-		case <-ctx.Done():
-			return
-		case l := <-lost:
-			missing = missing || l
-		}
-		// What is asked for and not there is looked for every time; that there is something new among all, less often: it means to read the host.
-		if s.Refresh == nil || !missing && !(all && n%newEvery == 0) {
-			continue
-		}
-		g, err := s.Refresh(ctx)
-		if err != nil {
-			continue // it is tried again
-		}
-		joined := make(chan bool, 1)
-		s.poller.Call(func() { joined <- s.rejoin(ctx, g) })
-		select {
-		case <-ctx.Done():
-			return
-		case found := <-joined:
-			missing = !found
-		}
-	}
-}
-
-// dropDead closes the rings of namespaces that have no other holder.
-func (s *Session) dropDead() (lost bool) {
-	for k, src := range s.sources {
-		if s.alive(src.ns) {
-			continue
-		}
-		name, _ := s.namer.NetnsName(src.spot.Netns)
-		s.Note("%s has ended", name)
-		s.count(src)
-		s.poller.Remove(src.ring)
-		delete(s.sources, k)
-		lost = true
-	}
-	return lost
-}
-
-// alive tells whether a process or a mount holds a namespace still.
-func (s *Session) alive(ns *snapshot.Namespace) bool {
-	for _, h := range ns.Holders {
-		path := ""
-		switch h.Kind {
-		case snapshot.HolderProc:
-			path = fmt.Sprintf("%s/%d/ns/net", s.Proc, h.PID)
-		case snapshot.HolderThread:
-			path = fmt.Sprintf("%s/%d/task/%d/ns/net", s.Proc, h.PID, h.TID)
-		case snapshot.HolderMount:
-			path = h.Root + h.Path
-		case snapshot.HolderFD:
-			path = fmt.Sprintf("%s/%d/fd/%d", s.Proc, h.PID, h.FD)
-		default:
-			return true // nothing that could be looked at: it is kept
-		}
-		var st syscall.Stat_t
-		if err := syscall.Stat(path, &st); err == nil && snapshot.MakeNSID(st.Dev, st.Ino) == ns.ID {
-			return true
-		} else if errors.Is(err, os.ErrPermission) {
-			return true
-		}
-	}
-	return len(ns.Holders) == 0
-}
-
-// rejoin opens what the targets mean now; true where each of them means something.
-func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
-	none := s.namer.None
-	s.namer = NewNamer(g)
-	s.namer.None = none
-	for _, src := range s.sources {
-		clear(src.places) // names may have changed
-		if n, ok := g.Node(src.spot.Netns.ID); ok {
-			src.spot.Netns = n
-			if ns := g.Namespace(n); ns != nil {
-				src.ns = ns
-			}
-		}
-	}
-	all := true
-	for _, t := range s.Targets {
-		spots, err := Spots(g, t)
-		if err != nil {
-			all = false
-			continue
-		}
-		before := len(s.sources)
-		if err := s.Add(ctx, spots, false); err != nil {
-			s.Note("%v", err)
-		}
-		if len(s.sources) > before {
-			s.Note("%s: capturing", t)
-		}
-	}
-	return all
-}

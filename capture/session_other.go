@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/nscope/nscope/capture/filter"
 	"github.com/nscope/nscope/capture/text"
 	"github.com/nscope/nscope/topo"
 )
@@ -17,12 +18,14 @@ var errLinux = errors.New("packets are captured on Linux only (files are read: -
 type Session struct{}
 
 // NewSession says that there is none.
-func NewSession(*topo.Graph, Config, bool) (*Session, error) { return nil, errLinux }
+func NewSession(*topo.Graph, Config) (*Session, error) { return nil, errLinux }
 
-// Add, Run, Summary, Len and Close are never called: there is no session.
+// Add, Run, Call, SetFilter, Counts and Close are never called: there is no session.
 func (*Session) Add(context.Context, []Spot, bool) error { return errLinux }
 func (*Session) Run(context.Context, func(*text.Event) error, func() (bool, error)) error {
 	return errLinux
 }
-func (*Session) Summary() []Counts { return nil }
-func (*Session) Close()            {}
+func (*Session) Call(func()) bool         { return false }
+func (*Session) SetFilter(*filter.Filter) {}
+func (*Session) Counts() []Counts         { return nil }
+func (*Session) Close()                   {}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -132,22 +131,14 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	if f.write != "" && f.count == 0 && f.duration == 0 && f.maxBytes == 0 {
 		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
 	}
-	open := a.opener()
-	s, err := capture.NewSession(g, capture.Config{
-		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0,
+	c := capture.Config{
+		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0, NoNames: f.noNames,
 		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
-		Open: func(ctx context.Context, id snapshot.NSID, name string) (*netns.Handle, error) {
-			if slices.Equal(targets, []string{"self"}) {
-				return netns.Self()
-			}
-			h, err := open.openID(ctx, id, name)
-			if errors.Is(err, netns.ErrGone) { // it came after the search
-				open = a.opener()
-				h, err = open.openID(ctx, id, name)
-			}
-			return h, err
-		},
-	}, f.noNames)
+	}
+	if slices.Equal(targets, []string{"self"}) {
+		c.Open = func(context.Context, snapshot.NSID, string) (*netns.Handle, error) { return netns.Self() }
+	}
+	s, err := capture.NewSession(g, c)
 	if err != nil {
 		return err
 	}
@@ -160,31 +151,46 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	take, idle := out.take, out.idle
 	var way *pathSink
 	if path {
-		if way, err = newPathSink(out, g, capture.NewNamer(g), targets[0], targets[1]); err != nil {
+		ways, err := capture.NewWays(g, capture.NewNamer(g), targets[0], targets[1])
+		if err != nil {
 			s.Close()
 			return err
 		}
+		way = &pathSink{s: out, ways: ways}
 		take, idle = way.take, way.idle
 	}
 	err = s.Run(ctx, take, idle)
 	if way != nil && err == nil {
-		err = way.tell(math.MaxInt64)
+		err = way.tell(way.ways.Last)
 	}
-	var total, drops uint64
-	sum := s.Summary()
-	for _, c := range sum {
-		total, drops = total+c.Packets, drops+c.Dropped
-	}
-	if e := out.end(err, time.Now().UnixNano(), drops); e != nil {
+	counts := s.Counts()
+	if e := out.end(err, time.Now().UnixNano(), counts); e != nil {
 		return e
 	}
-	for _, c := range sum {
-		if c.Packets > 0 && len(sum) > 1 || c.Dropped > 0 {
-			fmt.Fprintf(a.err, "%8d packets  %s%s\n", c.Packets, c.Name, dropped(c.Dropped))
+	a.captureSummary(counts)
+	return nil
+}
+
+// captureSummary says what came by each interface, and what the kernel had no room for.
+func (a *app) captureSummary(counts []capture.Counts) {
+	var total, drops uint64
+	links := 0
+	for i := range counts {
+		c := &counts[i]
+		total, drops, links = total+c.Packets(), drops+c.Dropped, links+len(c.Links)
+	}
+	for i := range counts {
+		c := &counts[i]
+		for _, l := range c.Links {
+			if links > 1 {
+				fmt.Fprintf(a.err, "%8d packets  %9s  %s\n", l.Packets, text.Size(l.Bytes), l.Place.Name)
+			}
+		}
+		if c.Dropped > 0 && len(counts) > 1 {
+			fmt.Fprintf(a.err, "%8s%s: %d of %d\n", "", " dropped in the ring of "+c.Name, c.Dropped, c.Taken+c.Dropped)
 		}
 	}
-	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(sum), "namespace"), dropped(drops))
-	return nil
+	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(counts), "namespace"), dropped(drops))
 }
 
 func counted(n int, what string) string {
@@ -263,7 +269,7 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
-	if e := out.end(nil, 0, 0); e != nil {
+	if e := out.end(nil, 0, nil); e != nil {
 		return e
 	}
 	switch {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nscope/nscope/capture/packet"
+	"github.com/nscope/nscope/capture"
 	"github.com/nscope/nscope/capture/pcap"
 	"github.com/nscope/nscope/capture/text"
 )
@@ -27,8 +27,7 @@ type captureSink struct {
 	lines   text.Lines
 	buf     []byte
 	n       int
-	w       *pcap.Files
-	ifs     map[*text.Place]int
+	w       *capture.Writer
 	sampled bool
 	second  int64
 	inSec   int
@@ -53,19 +52,24 @@ const late = 100 * time.Millisecond
 func (f *captureFlags) every() bool { return f.all }
 
 func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, error) {
-	s := &captureSink{a: a, f: f, ifs: map[*text.Place]int{}, started: time.Now()}
+	s := &captureSink{a: a, f: f, started: time.Now()}
 	s.lines.PlaceWidth = 16
 	if f.write == "" {
 		return s, nil
 	}
-	s.w = &pcap.Files{Path: f.write, Section: pcap.Section{OS: "Linux", Application: "nscope " + Version()}, Names: names, Bytes: f.fileBytes * 1e6, Every: f.fileTime, Keep: f.files}
+	files := &pcap.Files{Path: f.write, Section: pcap.Section{OS: "Linux", Application: "nscope " + Version()}, Names: names, Bytes: f.fileBytes * 1e6, Every: f.fileTime, Keep: f.files}
 	if f.write == "-" {
 		if a.isTerminal(a.out) {
 			return nil, usagef("-w -: packets would be written to the terminal")
 		}
-		s.w.Out = a.out
+		files.Out = a.out
 	}
-	return s, s.w.Open()
+	var err error
+	if s.w, err = capture.NewWriter(files); err != nil {
+		return nil, err
+	}
+	s.w.HeadersOnly, s.w.SnapLen, s.w.Tool = f.headers, f.snapLen, "nscope "+Version()
+	return s, nil
 }
 
 // flushAt is how much is said before it is written, while more comes.
@@ -149,22 +153,9 @@ func (s *captureSink) idle() (bool, error) {
 	return len(s.waiting) > 0, s.flush()
 }
 
-// save writes to the file; an interface is described when its first packet comes.
+// save writes to the file.
 func (s *captureSink) save(e *text.Event) error {
-	id, ok := s.ifs[e.Place]
-	if !ok {
-		i := pcap.Interface{Link: e.Link, SnapLen: uint32(s.f.snapLen), OS: "nscope " + Version()}
-		if e.Place != nil {
-			i.Name, i.Description = e.Place.Name, e.Place.Description
-		}
-		id = s.w.AddInterface(i)
-		s.ifs[e.Place] = id
-	}
-	rec := pcap.Record{Nanos: e.Nanos, Interface: id, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
-	if s.f.headers {
-		rec.Data = e.Data[:min(headersEnd(e.Packet), len(e.Data))]
-	}
-	if err := s.w.Append(&rec); err != nil {
+	if err := s.w.Write(e); err != nil {
 		return err
 	}
 	if s.f.maxBytes > 0 && s.w.Written()+int64(s.w.Buffered()) >= s.f.maxBytes {
@@ -174,14 +165,6 @@ func (s *captureSink) save(e *text.Event) error {
 		return s.flush()
 	}
 	return nil
-}
-
-// headersEnd is where the last header ends.
-func headersEnd(p *packet.Packet) int {
-	if p.N == 0 {
-		return 0
-	}
-	return p.Inner().Payload
 }
 
 // flush writes what was said, and on a terminal how far a file is.
@@ -215,8 +198,8 @@ func (s *captureSink) clearStatus() {
 	}
 }
 
-// end writes the rest. err is what ended the capture.
-func (s *captureSink) end(err error, nanos int64, drops uint64) error {
+// end writes the rest, and what a session has counted. err is what ended the capture.
+func (s *captureSink) end(err error, nanos int64, counts []capture.Counts) error {
 	s.clearStatus()
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -227,7 +210,7 @@ func (s *captureSink) end(err error, nanos int64, drops uint64) error {
 	}
 	s.clearStatus()
 	if s.w != nil {
-		if e := s.w.Close(nanos, pcap.Stats{Received: uint64(s.n), Dropped: drops}); err == nil {
+		if e := s.w.Close(nanos, counts); err == nil {
 			err = e
 		}
 	}

@@ -122,40 +122,11 @@ func closed(g *topo.Graph) bool {
 	return !netns.MayEnter() || slices.ContainsFunc(g.Gaps, func(g topo.Gap) bool { return g.Reader == "processes" })
 }
 
-// opener opens namespaces by their identity; the search for what leads to them is made once.
-type opener struct {
-	a     *app
-	found *netns.Found
-}
+// opener opens the namespaces that targets mean.
+type opener struct{ *netns.Opener }
 
-func (a *app) opener() *opener { return &opener{a: a} }
+func (a *app) opener() opener { return opener{netns.NewOpener(a.proc)} }
 
-func (o *opener) open(ctx context.Context, l located) (*netns.Handle, error) {
-	return o.openID(ctx, l.id, l.name)
-}
-
-func (o *opener) openID(ctx context.Context, id snapshot.NSID, name string) (*netns.Handle, error) {
-	err := netns.ErrGone
-	if id.Hidden() {
-		err = netns.ErrNoWay
-	}
-	if o.found == nil {
-		found, err := netns.Find(ctx, netns.WithProc(o.a.proc))
-		if err != nil {
-			return nil, err
-		}
-		o.found = found
-	}
-	ns, ok := o.found.Namespace(id)
-	if !ok {
-		return nil, fmt.Errorf("cannot enter the netns of %s: %w", name, err)
-	}
-	h, err := ns.Open()
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, netns.Denied(name, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot enter the netns of %s: %w", name, err)
-	}
-	return h, nil
+func (o opener) open(ctx context.Context, l located) (*netns.Handle, error) {
+	return o.Open(ctx, l.id, l.name)
 }

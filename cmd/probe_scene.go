@@ -25,7 +25,7 @@ type scene struct {
 	g      *topo.Graph // nil where the host could not be read, which FROM did not need
 	why    error       // why it could not be
 	full   bool        // sockets were read too
-	open   *opener
+	open   opener
 	spaces map[snapshot.NSID]*netns.Handle
 	extra  []*netns.Handle
 }
@@ -71,7 +71,7 @@ func (s *scene) handle(ctx context.Context, id snapshot.NSID, name string) (*net
 	if h := s.spaces[id]; h != nil {
 		return h, nil
 	}
-	h, err := s.open.openID(ctx, id, name)
+	h, err := s.open.Open(ctx, id, name)
 	if err == nil {
 		s.spaces[id] = h
 	}

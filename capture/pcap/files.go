@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,11 +174,13 @@ func (f *Files) Written() int64 { return f.past + f.sink.n }
 // Flush writes what was taken.
 func (f *Files) Flush() error { return f.w.Flush() }
 
-// Close ends the last file, with the kernel's counters of all together where there is an interface to say them of.
-func (f *Files) Close(nanos int64, s Stats) error {
+// Close ends the last file, with the counters of its interfaces (by the ids that AddInterface gave) at a time.
+func (f *Files) Close(nanos int64, stats map[int]Stats) error {
 	err := f.w.Flush()
-	if err == nil && nanos > 0 && len(f.ids) > 0 {
-		err = f.w.Stats(0, nanos, s)
+	for _, id := range slices.Sorted(maps.Keys(stats)) {
+		if here, ok := f.ids[id]; ok && err == nil {
+			err = f.w.Stats(here, nanos, stats[id])
+		}
 	}
 	return errors.Join(err, f.sink.close())
 }

@@ -44,7 +44,7 @@ func TestFilesTakeTurns(t *testing.T) {
 				}
 			}
 		}
-		if err := f.Close(1, Stats{Received: 400}); err != nil {
+		if err := f.Close(1, map[int]Stats{0: {Received: 400}}); err != nil {
 			t.Fatal(err)
 		}
 		paths, _ := filepath.Glob(filepath.Join(dir, "*"))
@@ -106,7 +106,7 @@ func TestKilled(t *testing.T) {
 	if _, got, _ := all(bytes.NewReader(b)); len(got) != 10 {
 		t.Errorf("%d of 10 packets", len(got))
 	}
-	if err := f.Close(0, Stats{}); err != nil {
+	if err := f.Close(0, nil); err != nil {
 		t.Fatal(err)
 	}
 }

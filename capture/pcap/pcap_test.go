@@ -90,7 +90,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if d := cmp.Diff(ifs, r.Interfaces, emptyIsNil); d != "" {
 		t.Error(d)
 	}
-	if len(r.Names) != 2 || r.Names[1].Name != "web6" || r.Stats[0] != (Stats{7, 2}) {
+	if len(r.Names) != 2 || r.Names[1].Name != "web6" || r.Stats[0] != (Stats{Received: 7, Dropped: 2}) {
 		t.Errorf("%v %v", r.Names, r.Stats)
 	}
 	var gz, zs bytes.Buffer

@@ -410,15 +410,16 @@ func (r *Reader) addStats(b []byte) {
 		return
 	}
 	s := r.Stats[id]
+	s.DropUnknown = true
 	r.options(b[12:], func(code uint16, v []byte) {
-		if len(v) != 8 {
-			return
-		}
-		switch code {
-		case 4:
+		switch {
+		case code == 1:
+			s.Comment = string(v)
+		case len(v) != 8:
+		case code == 4:
 			s.Received = r.order.Uint64(v)
-		case 5:
-			s.Dropped = r.order.Uint64(v)
+		case code == 5:
+			s.Dropped, s.DropUnknown = r.order.Uint64(v), false
 		}
 	})
 	r.Stats[id] = s

@@ -67,4 +67,7 @@ type Name struct {
 // Stats are an interface's counters at the end.
 type Stats struct {
 	Received, Dropped uint64
+	// DropUnknown has Dropped left out.
+	DropUnknown bool
+	Comment     string
 }

@@ -172,8 +172,11 @@ func (w *Writer) Flush() error {
 func (w *Writer) Stats(id int, nanos int64, s Stats) error {
 	at := w.begin(blockStats)
 	w.u32(uint32(id), uint32(uint64(nanos)>>32), uint32(uint64(nanos)))
+	w.text(1, s.Comment)
 	w.option(4, binary.NativeEndian.AppendUint64(nil, s.Received))
-	w.option(5, binary.NativeEndian.AppendUint64(nil, s.Dropped))
+	if !s.DropUnknown {
+		w.option(5, binary.NativeEndian.AppendUint64(nil, s.Dropped))
+	}
 	w.u32(0)
 	w.end(at)
 	return w.flush()

@@ -17,6 +17,7 @@ type Poller struct {
 	mu    sync.Mutex
 	rings map[int32]*Ring
 	calls []func()
+	done  bool
 }
 
 // NewPoller makes one without rings.
@@ -53,11 +54,14 @@ func (p *Poller) Remove(r *Ring) {
 	r.Close()
 }
 
-// Call has fn called by Wait's goroutine, soon. It may be called from any other.
+// Call has fn called by Wait's goroutine, soon, unless that has ended. It may be called from any other.
 func (p *Poller) Call(fn func()) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return // the descriptor may be another's by now
+	}
 	p.calls = append(p.calls, fn)
-	p.mu.Unlock()
 	_, _ = unix.Write(p.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
@@ -143,6 +147,9 @@ func (p *Poller) Close() {
 }
 
 func (p *Poller) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = true
 	unix.Close(p.epoll)
 	unix.Close(p.wake)
 }

@@ -149,19 +149,39 @@ func (r *Ring) Close() error {
 	return err
 }
 
+// ifreq is struct ifreq, with what its union has for an index or flags.
+type ifreq struct {
+	name [unix.IFNAMSIZ]byte
+	val  int32
+	_    [20]byte
+}
+
+func (r *Ring) ioctl(req uintptr, arg *ifreq) bool {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(r.fd), req, uintptr(unsafe.Pointer(arg)))
+	return errno == 0
+}
+
 // LinkName asks the kernel for the name of a link in the ring's namespace (SIOCGIFNAME), "" where there is none.
 func (r *Ring) LinkName(ifindex int) string {
-	var req struct { // struct ifreq
-		name  [unix.IFNAMSIZ]byte
-		index int32
-		_     [20]byte
-	}
-	req.index = int32(ifindex)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(r.fd), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&req))); errno != 0 {
+	q := ifreq{val: int32(ifindex)}
+	if !r.ioctl(unix.SIOCGIFNAME, &q) {
 		return ""
 	}
-	return unix.ByteSliceToString(req.name[:])
+	return unix.ByteSliceToString(q.name[:])
 }
+
+// LinkState is a link's name, "" for none, and whether it is up (SIOCGIFFLAGS).
+func (r *Ring) LinkState(ifindex int) (name string, up bool) {
+	q := ifreq{val: int32(ifindex)}
+	if !r.ioctl(unix.SIOCGIFNAME, &q) {
+		return "", false
+	}
+	name = unix.ByteSliceToString(q.name[:])
+	return name, r.ioctl(unix.SIOCGIFFLAGS, &q) && q.flags()&unix.IFF_UP != 0
+}
+
+// flags are a short at the beginning of the union.
+func (q *ifreq) flags() uint16 { return *(*uint16)(unsafe.Pointer(&q.val)) }
 
 // Stats are the packets that the ring took and those that it had no room for, since it was opened.
 func (r *Ring) Stats() (packets, drops uint64) {

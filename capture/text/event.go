@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/nscope/nscope/capture/packet"
@@ -40,6 +41,15 @@ type Event struct {
 	Nanos int64
 	Dir   Dir
 	Place *Place
+}
+
+// Clone is a copy that stays as it is when the event is used again.
+func (e *Event) Clone() *Event {
+	c := *e
+	p := *e.Packet
+	p.Data = bytes.Clone(p.Data)
+	c.Packet = &p
+	return &c
 }
 
 // name is the name of an address in the innermost headers.

@@ -1,0 +1,145 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nscope/nscope/capture/filter"
+	"github.com/nscope/nscope/capture/pcap"
+	"github.com/nscope/nscope/capture/text"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// alone is a graph of one namespace with a loopback and two tied links.
+func alone(t *testing.T, h *nettest.Handle) *topo.Graph {
+	t.Helper()
+	nettest.Run(t, h, "ip", "link", "set", "lo", "up")
+	ns := snapshot.Namespace{ID: h.ID(), Links: []snapshot.Link{{Index: 1, Name: "lo", Kind: "loopback", State: "up"}}}
+	return topo.Build(&snapshot.Snapshot{Schema: 1, Host: snapshot.Host{BootID: "12345678-0000"}, Namespaces: []snapshot.Namespace{ns}})
+}
+
+// opens opens that namespace, whatever is asked for.
+func opens(h *nettest.Handle) func(context.Context, snapshot.NSID, string) (*netns.Handle, error) {
+	return func(context.Context, snapshot.NSID, string) (*netns.Handle, error) {
+		return netns.OpenPath(fmt.Sprintf("/proc/self/fd/%d", h.FD()), h.ID())
+	}
+}
+
+// TestSession runs one as a library does: filter changed, counts asked and a note of a link that goes down, from another goroutine; the
+// packets in a file, with the interface's counters.
+func TestSession(t *testing.T) {
+	h := nettest.New(t)
+	g := alone(t, h)
+	notes := make(chan string, 10)
+	f, err := filter.Parse("icmp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(g, Config{
+		Filter: f, Checksums: true,
+		Open: opens(h),
+		Note: func(format string, args ...any) { notes <- format },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spots, err := Spots(g, "all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := s.Add(ctx, spots, true); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s.pcapng")
+	w, err := NewWriter(&pcap.Files{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, done := make(chan *text.Event, 1000), make(chan error, 1)
+	go func() {
+		done <- s.Run(ctx, func(e *text.Event) error {
+			events <- e.Clone()
+			return w.Write(e)
+		}, func() (bool, error) { return false, w.Flush() })
+	}()
+	nettest.Run(t, h, "ping", "-c", "1", "127.0.0.1")
+	for range 4 { // echo and answer, sent and received
+		if e := <-events; e.Outer().Proto != 1 || !strings.HasSuffix(e.Place.Name, "/lo") {
+			t.Errorf("%+v", e.Outer())
+		}
+	}
+	c := s.Counts()
+	if len(c) != 1 || c[0].Packets() != 4 || c[0].Taken < 4 || len(c[0].Links) != 1 || c[0].Links[0].Bytes != 4*98 {
+		t.Errorf("%+v", c)
+	}
+	none, err := filter.Parse("tcp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetFilter(none)
+	nettest.Run(t, h, "ping", "-c", "1", "127.0.0.1")
+	nettest.Run(t, h, "ip", "link", "set", "lo", "down")
+	if n := <-notes; n != "%s/%s is down" {
+		t.Errorf("note %q", n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 0 {
+		t.Errorf("%d events in spite of the filter", len(events))
+	}
+	if s.Call(func() { t.Error("called after the end") }) {
+		t.Error("a session that has ended")
+	}
+	if err := w.Close(1, s.Counts()); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	r, err := pcap.Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var rec pcap.Record
+	n := 0
+	for ; r.Next(&rec) == nil; n++ {
+	}
+	if n != 4 || len(r.Interfaces) != 1 || r.Stats[0] != (pcap.Stats{Received: 4}) {
+		t.Errorf("%d packets, %+v, %+v", n, r.Interfaces, r.Stats)
+	}
+}
+
+func TestStopByCallback(t *testing.T) {
+	h := nettest.New(t)
+	g := alone(t, h)
+	s, err := NewSession(g, Config{Open: opens(h)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spots, _ := Spots(g, "all")
+	if err := s.Add(t.Context(), spots, true); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	done, n := make(chan error, 1), 0
+	go func() { done <- s.Run(t.Context(), func(*text.Event) error { n++; return enough }, nil) }()
+	nettest.Run(t, h, "ping", "-c", "2", "-i", "0.01", "127.0.0.1")
+	if err := <-done; !errors.Is(err, enough) || n != 1 {
+		t.Errorf("%v after %d", err, n)
+	}
+}

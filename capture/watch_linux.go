@@ -1,0 +1,182 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/topo"
+)
+
+// watchEvery is how often it is looked whether a namespace has a holder but us.
+const watchEvery = time.Second
+
+// newEvery is after how many of these it is looked for new namespaces, where all were asked for.
+const newEvery = 5
+
+// watch lets go of namespaces that only our ring holds any more, tells of links that go down or away, and has what (re)starts join.
+func (s *Session) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	missing, all := false, slices.Contains(s.Targets, "all")
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		lost := make(chan bool, 1)
+		s.poller.Call(func() { lost <- s.dropDead() })
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-lost:
+			missing = missing || l
+		}
+		// What is asked for and not there is looked for every time; that there is something new among all, less often: it means to read the host.
+		if s.Refresh == nil || !missing && !(all && n%newEvery == 0) {
+			continue
+		}
+		g, err := s.Refresh(ctx)
+		if err != nil {
+			continue // it is tried again
+		}
+		joined := make(chan bool, 1)
+		s.poller.Call(func() { joined <- s.rejoin(ctx, g) })
+		select {
+		case <-ctx.Done():
+			return
+		case found := <-joined:
+			missing = !found
+		}
+	}
+}
+
+// dropDead closes the rings of namespaces that have no other holder.
+func (s *Session) dropDead() (lost bool) {
+	for k, src := range s.sources {
+		if s.alive(src.ns) {
+			lost = s.lookAfter(src) || lost
+			continue
+		}
+		name, _ := s.namer.NetnsName(src.spot.Netns)
+		s.Note("%s has ended", name)
+		s.drop(k)
+		lost = true
+	}
+	return lost
+}
+
+func (s *Session) drop(k string) {
+	src := s.sources[k]
+	s.done = append(s.done, s.count(src))
+	s.poller.Remove(src.ring)
+	delete(s.sources, k)
+}
+
+// linkState is how a link was when it was last looked at.
+type linkState struct {
+	name string
+	up   bool
+}
+
+// lookAfter tells which links of a source went down, up again or away since it was last asked; true where the one is away that the ring is for.
+func (s *Session) lookAfter(src *source) (away bool) {
+	of, _ := s.namer.NetnsName(src.spot.Netns)
+	for i := range src.ns.Links {
+		l := &src.ns.Links[i]
+		if src.spot.Link != nil && src.spot.Link.Attrs.Ifindex != l.Index || len(s.On) > 0 && !slices.Contains(s.On, l.Name) {
+			continue
+		}
+		old, known := src.states[l.Index]
+		name, up := src.ring.LinkState(l.Index)
+		now := linkState{name, up}
+		src.states[l.Index] = now
+		switch {
+		case !known || old == now:
+		case name == "":
+			s.Note("%s/%s is gone", of, old.name)
+			away = away || src.spot.Link != nil
+		case old.up && !up:
+			if !src.down { // else the ring has said so
+				s.Note("%s/%s is down", of, name)
+			}
+		case !old.up && up:
+			src.down = false
+			s.Note("%s/%s is up", of, name)
+		}
+	}
+	return away
+}
+
+// alive tells whether a process or a mount holds a namespace still.
+func (s *Session) alive(ns *snapshot.Namespace) bool {
+	for _, h := range ns.Holders {
+		path := ""
+		switch h.Kind {
+		case snapshot.HolderProc:
+			path = fmt.Sprintf("%s/%d/ns/net", s.Proc, h.PID)
+		case snapshot.HolderThread:
+			path = fmt.Sprintf("%s/%d/task/%d/ns/net", s.Proc, h.PID, h.TID)
+		case snapshot.HolderMount:
+			path = h.Root + h.Path
+		case snapshot.HolderFD:
+			path = fmt.Sprintf("%s/%d/fd/%d", s.Proc, h.PID, h.FD)
+		default:
+			return true // nothing that could be looked at: it is kept
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(path, &st); err == nil && snapshot.MakeNSID(st.Dev, st.Ino) == ns.ID {
+			return true
+		} else if errors.Is(err, os.ErrPermission) {
+			return true
+		}
+	}
+	return len(ns.Holders) == 0
+}
+
+// rejoin opens what the targets mean now; true where each of them means something.
+func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
+	s.namer = NewNamer(g)
+	s.namer.None = s.NoNames
+	for k, src := range s.sources {
+		n, ok := g.Node(src.spot.Netns.ID)
+		if !ok {
+			continue
+		}
+		if l := src.spot.Link; l != nil {
+			if _, ok := g.Node(l.ID); !ok {
+				s.drop(k) // another link may have its name now
+				continue
+			}
+		}
+		src.spot.Netns = n
+		if ns := g.Namespace(n); ns != nil {
+			src.ns = ns
+		}
+		for ifindex, l := range src.links { // names may have changed
+			l.place = s.place(src, ifindex)
+		}
+	}
+	all := true
+	for _, t := range s.Targets {
+		spots, err := Spots(g, t)
+		if err != nil {
+			all = false
+			continue
+		}
+		before := len(s.sources)
+		if err := s.Add(ctx, spots, false); err != nil {
+			s.Note("%v", err)
+		}
+		if len(s.sources) > before {
+			s.Note("%s: capturing", t)
+		}
+	}
+	return all
+}
