@@ -115,7 +115,7 @@ path:/run/netns/x, host, self.`,
 	})
 	_ = root.RegisterFlagCompletionFunc("engine", completeEngine)
 	root.AddCommand(
-		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newRules(a), newCapture(a), newExtcap(a), newExec(a), newProbe(a), newSnapshot(a), newLab(a),
+		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newRules(a), newCapture(a), newExtcap(a), newExec(a), newProbe(a), newSnapshot(a), newDiff(a), newLab(a),
 		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a), newInside(a),
 	)
 	// Help fits a terminal of 80 columns.
