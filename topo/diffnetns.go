@@ -316,7 +316,9 @@ func (l *listing) addrs() (out []fact) {
 				f.attrs = append(f.attrs, attr{name: "label", text: a.Label})
 			}
 			f.attrs = append(f.attrs, attr{name: "flags", text: strings.Join(flags, " ")})
-			f.follows = func(op ChangeOp) bool { return l.causes.link(key, op) || a.Prefix.Addr().IsLinkLocalUnicast() && l.causes.moved[key] }
+			f.follows = func(op ChangeOp) bool {
+				return l.causes.link(key, op) || a.Prefix.Addr().IsLinkLocalUnicast() && l.causes.moved[key]
+			}
 			out = append(out, f)
 		}
 	}
@@ -516,8 +518,8 @@ func (l *listing) fdb() (out []fact) {
 
 // causes are changes of which others are mere consequences, by the key of the link.
 type causes struct {
-	ops   map[string]ChangeOp // links that came or went
-	moved map[string]bool     // links that were set up or down, got or lost their carrier, another MAC or master
+	ops   map[string]ChangeOp       // links that came or went
+	moved map[string]bool           // links that were set up or down, got or lost their carrier, another MAC or master
 	came  map[string][]netip.Prefix // addresses, by link and op
 }
 

@@ -70,6 +70,7 @@ func (d *differ) table(x, y *snapshot.NfTable, a, b *snapshot.Namespace) {
 		}
 	}
 	d.compare(ChangeFirewall, setFacts(x), setFacts(y))
+	d.elements(x, y)
 	more := func(t *snapshot.NfTable) (out []fact) {
 		for i := range t.Objects {
 			o := t.Objects[i]
@@ -198,25 +199,59 @@ func setFacts(t *snapshot.NfTable) (out []fact) {
 		if s.Anonymous {
 			continue
 		}
-		elems := map[string]string{}
-		for j := range s.Elements {
-			e := s.Elements[j]
-			e.Expires = 0
-			e.Exprs = steadyExprs(e.Exprs)
-			elems[asJSON(e)] = elemText(&e)
-		}
 		head := *s
 		head.Elements, head.Handle = nil, 0
-		f := fact{key: "set " + s.Name, what: "set " + tableName(t) + " " + s.Name, attrs: []attr{{text: count(len(elems), "element"), cmp: "-"}}}
+		f := fact{key: "set " + s.Name, what: "set " + tableName(t) + " " + s.Name, attrs: []attr{{text: count(len(s.Elements), "element"), cmp: "-"}}}
 		quiet := flatten(nil, "", head)
 		for j := range quiet {
 			quiet[j].quiet = true
 		}
 		f.attrs = append(f.attrs, quiet...)
-		f.attrs = append(f.attrs, attr{name: "elements", cmp: strings.Join(slices.Sorted(maps.Keys(elems)), "\n"), text: strings.Join(slices.Sorted(maps.Values(elems)), ", "), quiet: true})
 		out = append(out, f)
 	}
 	return out
+}
+
+// elements tells which elements of sets came and went.
+func (d *differ) elements(x, y *snapshot.NfTable) {
+	of := func(s *snapshot.NfSet) map[string]string {
+		m := make(map[string]string, len(s.Elements))
+		for i := range s.Elements {
+			e := s.Elements[i]
+			e.Expires = 0
+			e.Exprs = steadyExprs(e.Exprs)
+			m[asJSON(e)] = elemText(&e)
+		}
+		return m
+	}
+	for i := range x.Sets {
+		for j := range y.Sets {
+			a, b := &x.Sets[i], &y.Sets[j]
+			if a.Name != b.Name || a.Anonymous || sameList(a.Elements, b.Elements) {
+				continue
+			}
+			old, now := of(a), of(b)
+			if gone, come := onlyIn(old, now), onlyIn(now, old); gone+come != "" {
+				f := fact{key: b.Name, what: "set " + tableName(y) + " " + b.Name}
+				d.add(ChangeFirewall, Changed, &f, []FieldChange{{Name: "elements", Old: gone, New: come}})
+			}
+		}
+	}
+}
+
+// onlyIn lists what is in a alone: the first few, and how many more.
+func onlyIn(a, b map[string]string) string {
+	var out []string
+	for k, text := range a {
+		if _, ok := b[k]; !ok {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	if n := len(out) - mostElements; n > 0 {
+		out = append(out[:mostElements], fmt.Sprintf("%d more", n))
+	}
+	return strings.Join(out, ", ")
 }
 
 func elemText(e *snapshot.NfElem) string {
