@@ -8,7 +8,7 @@ IMAGE   ?= nscope:$(VERSION)
 ARCH    ?= $(shell $(GO) env GOARCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-vm test-deps lint bench image docs install clean
+.PHONY: help build demo test test-vm test-deps lint bench image release docs install clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: ## speed and size, as ratios in one run (root)
 
 image: ## a container image FROM scratch, dist/nscope-image-ARCH.tar (docker load), no engine needed
 	$(GO) run ./internal/mkimage -arch $(ARCH) -tag $(IMAGE) -version $(VERSION) -o dist/nscope-image-$(ARCH).tar
+
+release: ## for amd64 and arm64, below dist/: a tarball and a Debian package each, checksums, SBOM; the same bytes each time
+	CGO_ENABLED=0 $(GO) run -trimpath ./internal/mkrelease -arch amd64,arm64 -version $(VERSION)
 
 docs: ## what is generated of README.md and docs/: examples, schema, manual pages
 	$(GO) run ./internal/mkdocs

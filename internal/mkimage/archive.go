@@ -3,13 +3,14 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/nscope/nscope/internal/artifact"
 )
 
 // image is what goes into the archive.
@@ -121,75 +122,31 @@ func (im *image) write(w io.Writer) error {
 	name := fullName(im.tag)
 	top.Annotations = map[string]string{nameContainerd: name, nameRef: tagOf(im.tag)}
 
-	out := newTar(w, im.created)
-	out.file("oci-layout", 0o644, []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	out.dir("blobs/")
-	out.dir("blobs/sha256/")
+	out := artifact.NewTar(w, im.created)
+	out.File("oci-layout", 0o644, []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	out.Dir("blobs/")
+	out.Dir("blobs/sha256/")
 	for _, blob := range [][]byte{conf, packed, man} {
-		out.file(blobPath(blob), 0o644, blob)
+		out.File(blobPath(blob), 0o644, blob)
 	}
-	out.file("index.json", 0o644, mustJSON(index{SchemaVersion: 2, MediaType: typeIndex, Manifests: []descriptor{top}}))
-	out.file("manifest.json", 0o644, mustJSON([]dockerManifest{{
+	out.File("index.json", 0o644, mustJSON(index{SchemaVersion: 2, MediaType: typeIndex, Manifests: []descriptor{top}}))
+	out.File("manifest.json", 0o644, mustJSON([]dockerManifest{{
 		Config: blobPath(conf), RepoTags: []string{im.tag}, Layers: []string{blobPath(packed)},
 	}}))
-	return out.close()
+	return out.Close()
 }
 
 // layer is the file system: /nscope, and a /tmp for `nscope exec --resolv --own-root`.
 func (im *image) layer() (plain, packed []byte, err error) {
 	var buf bytes.Buffer
-	t := newTar(&buf, im.created)
-	t.file("nscope", 0o755, im.binary)
-	t.header(&tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777})
-	if err := t.close(); err != nil {
+	t := artifact.NewTar(&buf, im.created)
+	t.File("nscope", 0o755, im.binary)
+	t.Header(&tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777})
+	if err := t.Close(); err != nil {
 		return nil, nil, err
 	}
-	var z bytes.Buffer
-	gz, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := gz.Write(buf.Bytes()); err != nil {
-		return nil, nil, err
-	}
-	if err := gz.Close(); err != nil {
-		return nil, nil, err
-	}
-	return buf.Bytes(), z.Bytes(), nil
-}
-
-// tarball is a tar whose entries all have one time and belong to root; the first error stays.
-type tarball struct {
-	w    *tar.Writer
-	time time.Time
-	err  error
-}
-
-func newTar(w io.Writer, t time.Time) *tarball { return &tarball{w: tar.NewWriter(w), time: t} }
-
-func (t *tarball) header(h *tar.Header) {
-	if t.err == nil {
-		h.ModTime, h.Format = t.time, tar.FormatUSTAR
-		t.err = t.w.WriteHeader(h)
-	}
-}
-
-func (t *tarball) dir(name string) {
-	t.header(&tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755})
-}
-
-func (t *tarball) file(name string, mode int64, data []byte) {
-	t.header(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(data))})
-	if t.err == nil {
-		_, t.err = t.w.Write(data)
-	}
-}
-
-func (t *tarball) close() error {
-	if t.err != nil {
-		return t.err
-	}
-	return t.w.Close()
+	packed, err = artifact.Gzip(buf.Bytes())
+	return buf.Bytes(), packed, err
 }
 
 func digest(b []byte) string {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,12 +43,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer remove()
-	m := faultVM{nscope: filepath.Join(dir, "nscope")}
-	cmd := exec.Command("go", "build", "-o", m.nscope, "github.com/nscope/nscope/cmd/nscope")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build nscope: %v\n%s", err, out)
-	}
+	m := faultVM{nscope: buildNscope(t, dir)}
 	m.VM = vm.New(t, vm.Config{Modules: append(labModules, modules...)})
 	only := strings.Fields(os.Getenv("NSCOPE_FAULTS")) // while some are worked on
 	t.Run("labs", func(t *testing.T) {

@@ -22,12 +22,24 @@ var labModules = []string{"xt_addrtype", "xt_nat", "xt_MASQUERADE", "xt_REDIRECT
 func buildNscope(t *testing.T, dir string) string {
 	t.Helper()
 	binary := filepath.Join(dir, "nscope")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/nscope/nscope/cmd/nscope")
+	goDoes(t, "build", "-trimpath", "-o", binary, "github.com/nscope/nscope/cmd/nscope")
+	return binary
+}
+
+// buildTests builds a package's tests into a file.
+func buildTests(t *testing.T, file, pkg string) {
+	t.Helper()
+	goDoes(t, "test", "-c", "-trimpath", "-o", file, "github.com/nscope/nscope/"+pkg)
+}
+
+// goDoes builds as everything is built that is shipped, so that it is compiled once.
+func goDoes(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build nscope: %v\n%s", err, out)
+		t.Fatalf("go %q: %v\n%s", args, err, out)
 	}
-	return binary
 }
 
 // TestLabs: in a machine whose kernel has everything, every mode of lab passes and none is skipped.

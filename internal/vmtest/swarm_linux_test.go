@@ -2,7 +2,6 @@ package vmtest
 
 import (
 	"bytes"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,9 +22,7 @@ func TestSwarm(t *testing.T) {
 	}
 	defer remove()
 	binary := filepath.Join(dir, "tests")
-	if out, err := exec.Command("go", "test", "-c", "-o", binary, "github.com/nscope/nscope/internal/vmtest").CombinedOutput(); err != nil {
-		t.Fatalf("build these tests: %v\n%s", err, out)
-	}
+	buildTests(t, binary, "internal/vmtest")
 	nscope := buildNscope(t, dir)
 	m := vm.New(t, vm.Config{Memory: 4096, Modules: append(append(swarmModules, labModules...), modules...), Life: 14 * time.Minute})
 	var out bytes.Buffer

@@ -2,8 +2,6 @@ package vmtest
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -56,11 +54,7 @@ func TestPackages(t *testing.T) {
 	defer remove()
 	binary := func(pkg string) string { return filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")) }
 	for _, p := range packages {
-		cmd := exec.Command("go", "test", "-c", "-o", binary(p.path), "github.com/nscope/nscope/"+p.path)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build the tests of %s: %v\n%s", p.path, err, out)
-		}
+		buildTests(t, binary(p.path), p.path)
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
