@@ -215,8 +215,12 @@ func (s *Session) counts() []Counts {
 	return merge(all)
 }
 
-// take decodes a frame into the event; false where it is not wanted.
+// take decodes a frame into the event; false where it is not wanted. On a loopback link each frame comes twice, sent and received: as
+// libpcap does, only the received one is taken.
 func (s *Session) take(src *source, f *ring.Frame) bool {
+	if f.HwType == unix.ARPHRD_LOOPBACK && f.PktType == unix.PACKET_OUTGOING {
+		return false
+	}
 	l := src.links[f.Ifindex]
 	if l == nil {
 		l = &link{place: s.place(src, f.Ifindex)}

@@ -73,13 +73,13 @@ func TestSession(t *testing.T) {
 		}, func() (bool, error) { return false, w.Flush() })
 	}()
 	nettest.Run(t, h, "ping", "-c", "1", "127.0.0.1")
-	for range 4 { // echo and answer, sent and received
+	for range 2 { // echo and answer, each once
 		if e := <-events; e.Outer().Proto != 1 || !strings.HasSuffix(e.Place.Name, "/lo") {
 			t.Errorf("%+v", e.Outer())
 		}
 	}
 	c := s.Counts()
-	if len(c) != 1 || c[0].Packets() != 4 || c[0].Taken < 4 || len(c[0].Links) != 1 || c[0].Links[0].Bytes != 4*98 {
+	if len(c) != 1 || c[0].Packets() != 2 || c[0].Taken < 4 || len(c[0].Links) != 1 || c[0].Links[0].Bytes != 2*98 {
 		t.Errorf("%+v", c)
 	}
 	none, err := filter.Parse("tcp", nil)
@@ -119,7 +119,7 @@ func TestSession(t *testing.T) {
 	n := 0
 	for ; r.Next(&rec) == nil; n++ {
 	}
-	if n != 4 || len(r.Interfaces) != 1 || r.Stats[0] != (pcap.Stats{Received: 4}) {
+	if n != 2 || len(r.Interfaces) != 1 || r.Stats[0] != (pcap.Stats{Received: 2}) {
 		t.Errorf("%d packets, %+v, %+v", n, r.Interfaces, r.Stats)
 	}
 }

@@ -27,6 +27,7 @@ type captureFlags struct {
 	snapLen            int
 	headers            bool
 	explain, all, path bool
+	flows, stats       bool
 }
 
 func newCapture(a *app) *cobra.Command {
@@ -63,6 +64,8 @@ itself; one that ends is let go of.`,
   nscope capture host -w host.pcapng.zst -C 100 -W 10
   nscope capture all icmp or arp
   nscope capture web -o json | jq .summary
+  nscope capture web --flows                its conversations, live
+  nscope capture -r net.pcapng --stats      who talks with whom in a file
   nscope capture -r net.pcapng encap vxlan  read a file`,
 		RunE: func(c *cobra.Command, args []string) error { return a.capture(c.Context(), &f, args) },
 		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -81,6 +84,8 @@ itself; one that ends is let go of.`,
 	fl := c.Flags()
 	fl.StringArrayVar(&f.on, "on", nil, "only the links of this `NAME` (eth0); repeat for several")
 	fl.BoolVar(&f.path, "path", false, "show the way of each packet between two targets: every interface that it comes by")
+	fl.BoolVar(&f.flows, "flows", false, "conversations in place of packets: bytes, rate, handshake, what was sent again")
+	fl.BoolVar(&f.stats, "stats", false, "who talks with whom in place of packets, all conversations of a pair together")
 	fl.StringVarP(&f.write, "write", "w", "", "write pcapng to `FILE`, - for standard output, instead of lines")
 	fl.StringVarP(&f.read, "read", "r", "", "read a pcap or pcapng `FILE` (gz, zst), - for standard input")
 	fl.StringVarP(&f.expr, "filter", "f", "", "the `FILTER`, where it should not follow the targets")

@@ -43,6 +43,10 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		return usagef("-C and -G need a file to take turns with: -w FILE")
 	case f.files > 0 && f.fileBytes == 0 && f.fileTime == 0:
 		return usagef("-W says how many files are kept: when a file ends is said by -C or -G")
+	case f.flows && f.stats:
+		return usagef("--flows lists conversations, --stats pairs: one of them")
+	case (f.flows || f.stats) && (f.write != "" || f.path || f.hex):
+		return usagef("--flows and --stats print no packets: they go without -w, -x and --path")
 	case f.write != "" && a.output == "json":
 		return usagef("-w writes pcapng: -o json goes without it")
 	}
@@ -124,7 +128,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		out.clearStatus()
 		fmt.Fprintln(a.err, "nscope: "+oneLine(fmt.Sprintf(format, args...)))
 	}
-	out.sampled = everything && f.write == "" && !f.every() && a.isTerminal(a.out)
+	out.sampled = everything && f.write == "" && !f.flows && !f.stats && !f.every() && a.isTerminal(a.out)
 	if out.sampled {
 		note("no target: all namespaces, at most %d packets a second are shown (--every: all)", sampleRate)
 	}
@@ -149,6 +153,11 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	out.ordered = len(spots) > 1
 	note("capturing in %s", counted(len(spots), "namespace"))
 	take, idle := out.take, out.idle
+	flows := a.flowSink(out)
+	if flows != nil {
+		flows.live = a.output != "json" && a.isTerminal(a.out)
+		take, idle = flows.take, flows.idle
+	}
 	var way *pathSink
 	if path {
 		ways, err := capture.NewWays(g, capture.NewNamer(g), targets[0], targets[1])
@@ -164,6 +173,11 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		err = way.tell(way.ways.Last)
 	}
 	counts := s.Counts()
+	if flows != nil {
+		if e := flows.end(); e != nil {
+			return e
+		}
+	}
 	if e := out.end(err, time.Now().UnixNano(), counts); e != nil {
 		return e
 	}
@@ -243,6 +257,11 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	if err != nil {
 		return err
 	}
+	take := out.take
+	flows := a.flowSink(out)
+	if flows != nil {
+		take = flows.take
+	}
 	places := capture.NewFilePlaces(r, g, f.noNames)
 	d := packet.Decoder{Checksums: true}
 	if g != nil {
@@ -262,12 +281,17 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 		if flt != nil && !flt.Match(&p, filter.Meta{Dir: filter.Dir(rec.Dir), Workload: places.Workload(rec.Interface)}) {
 			continue
 		}
-		if err = out.take(&e); err != nil {
+		if err = take(&e); err != nil {
 			break
 		}
 	}
 	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
+	}
+	if flows != nil {
+		if e := flows.end(); e != nil {
+			return e
+		}
 	}
 	if e := out.end(nil, 0, nil); e != nil {
 		return e
