@@ -34,7 +34,7 @@ type attached struct {
 // TestPrograms: what is attached is read, in order, by name, and nothing of it where it is not.
 func TestPrograms(t *testing.T) {
 	h := nettest.New(t)
-	nettest.Run(t, h, "ip", strings.Fields("link add w0 index 7 type veth peer name w1")...)
+	nettest.Run(t, h, "ip", strings.Fields("link add w0 index 1007 type veth peer name w1")...)
 	mount := unified("/proc")
 	nettest.Needs(t, mount != "", "a cgroup v2 hierarchy")
 	dir, err := os.MkdirTemp(mount, "nscope-test-*")
@@ -63,7 +63,7 @@ func TestPrograms(t *testing.T) {
 	for _, a := range all {
 		fd := nettest.LoadBPF(t, a.typ, a.at.typ, a.name, a.result)
 		err := h.Do(func() error {
-			target := 7
+			target := 1007
 			switch {
 			case a.onNetns:
 				target = h.FD()
@@ -79,7 +79,7 @@ func TestPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", a.name, err)
 		}
-		line := fmt.Sprint(a.at.name, " ", a.mode, " ", 7, " ", " ", a.name)
+		line := fmt.Sprint(a.at.name, " ", a.mode, " ", 1007, " ", " ", a.name)
 		switch {
 		case a.onNetns:
 			line = fmt.Sprint(a.at.name, "  0  ", a.name)
@@ -91,7 +91,7 @@ func TestPrograms(t *testing.T) {
 
 	r := NewReader()
 	ns := &snapshot.Namespace{
-		Links:   []snapshot.Link{{Index: 1}, {Index: 7, XDP: "generic"}},
+		Links:   []snapshot.Link{{Index: 1}, {Index: 1007, XDP: "generic"}},
 		Holders: []snapshot.Holder{{Kind: snapshot.HolderProc, PID: 1, Cgroup: rel + "/gone/deeper"}, {Kind: snapshot.HolderProc, PID: 2, Cgroup: "/"}},
 	}
 	ns.Links[1].XDPProg = xdpOf(t, h)
@@ -119,7 +119,7 @@ func TestPrograms(t *testing.T) {
 		t.Errorf("gaps: %+v", gaps)
 	}
 	// Another namespace has nothing of it.
-	other := &snapshot.Namespace{Links: []snapshot.Link{{Index: 1}, {Index: 7}}}
+	other := &snapshot.Namespace{Links: []snapshot.Link{{Index: 1}, {Index: 1007}}}
 	if err := nettest.New(t).Do(func() error { r.Namespace(other); return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func bySite(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// xdpOf is the program that ip says link 7 has.
+// xdpOf is the program that ip says link w0 has.
 func xdpOf(t *testing.T, h *nettest.Handle) (id uint32) {
 	t.Helper()
 	out := nettest.Run(t, h, "ip", "-d", "link", "show", "w0")

@@ -3,12 +3,13 @@ package netfilter
 import (
 	"bytes"
 
+	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // bitwise decodes bitwise: masks and shifts.
 func (m *machine) bitwise(i int, b []byte) bool {
-	var sreg, dreg, op, n uint32
+	var sreg, sreg2, dreg, op, n uint32
 	var mask, xor, data []byte
 	for a := nlwire.Walk(b); a.Next(); {
 		switch a.Type {
@@ -27,12 +28,15 @@ func (m *machine) bitwise(i int, b []byte) bool {
 		case nftaBitwiseData:
 			data = dataValue(a.Val)
 		case nftaBitwiseSreg2:
-			return false
+			sreg2 = nlwire.BE32(a.Val)
 		}
 	}
 	src, ok := m.load(sreg)
 	if !ok || src.data != nil || int(n) != src.n {
 		return false
+	}
+	if sreg2 != 0 {
+		return m.combine(i, src, sreg2, dreg, op)
 	}
 	v := *src
 	v.src = v.src.and(oneExpr(i))
@@ -59,6 +63,25 @@ func (m *machine) bitwise(i int, b []byte) bool {
 	default:
 		return false
 	}
+	return m.store(dreg, v)
+}
+
+// combinations are enum nft_bitwise_ops from NFT_BITWISE_AND on.
+var combinations = map[uint32]string{3: "and", 4: "or", 5: "xor"}
+
+// combine takes two registers together, bit by bit.
+func (m *machine) combine(i int, a *value, reg, dreg, op uint32) bool {
+	b, ok := m.load(reg)
+	if !ok || b.data != nil || b.n != a.n || b.host != a.host || combinations[op] == "" {
+		return false
+	}
+	left, t, host, shift, ok := m.operand(a)
+	right, _, _, shift2, ok2 := m.operand(b)
+	if !ok || !ok2 || shift != 0 || shift2 != 0 {
+		return false
+	}
+	v := value{op: snapshot.NfOperand{Kind: combinations[op], Parts: []snapshot.NfOperand{left, right}}, typ: t, host: host, n: a.n, src: a.src.and(b.src).and(oneExpr(i)).and(m.extra)}
+	m.extra = exprSet{}
 	return m.store(dreg, v)
 }
 

@@ -10,7 +10,7 @@ import (
 // loads are the expressions that fill a register, but for those that [machine.expr] names itself.
 var loads = map[string]func(m *machine, i int, b []byte) bool{
 	"fib": (*machine).fib, "rt": (*machine).rt, "socket": (*machine).socket, "numgen": (*machine).numgen, "hash": (*machine).hash,
-	"osf": (*machine).osf, "xfrm": (*machine).xfrm, "tunnel": (*machine).tunnel, "exthdr": (*machine).exthdr,
+	"osf": (*machine).osf, "xfrm": (*machine).xfrm, "tunnel": (*machine).tunnel, "exthdr": (*machine).exthdr, "inner": (*machine).inner,
 }
 
 var fibFlags = []string{"saddr", "daddr", "mark", "iif", "oif"}

@@ -81,6 +81,11 @@ type machine struct {
 	// comment is that of iptables.
 	comment string
 	deps    [6]dependency
+	// inside is what the rule has said of the packet in a tunnel.
+	inside struct {
+		tunnel string
+		ctx    context
+	}
 	// cmp is the last comparison, which the next may make a range of.
 	cmp struct {
 		at   int // in out, -1: none
@@ -96,6 +101,7 @@ func (m *machine) rule(b []byte) (exprs []snapshot.NfExpr, unknown []string) {
 	m.live = [regWords]bool{}
 	m.out, m.srcs, m.dead, m.raw = m.out[:0], m.srcs[:0], m.dead[:0], m.raw[:0]
 	m.claimed, m.extra, m.comment = exprSet{}, exprSet{}, ""
+	m.inside.tunnel = ""
 	m.forget()
 	for a := nlwire.Walk(b); a.Next(); {
 		if a.Type == nftaListElem {

@@ -3,6 +3,7 @@ package netfilter
 import (
 	"bytes"
 	"encoding/hex"
+	"net/netip"
 	"strconv"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -145,6 +146,12 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 			return []snapshot.NfMatch{match}, true
 		}
 	}
+	if ctAddress(v) && len(data) == 4 && v.mask == nil && op <= cmpNe {
+		// Of either family, as google/nftables and older kernels have it; the rule means IPv4's, which has but four bytes.
+		a, _ := netip.AddrFromSlice(data)
+		match.Values = []snapshot.NfValue{{Prefix: netip.PrefixFrom(a, 32)}}
+		return []snapshot.NfMatch{match}, true
+	}
 	if len(data) < v.n && (v.typ == vIP4 || v.typ == vIP6) && v.mask == nil && op <= cmpNe {
 		// Only the first bytes are compared: a network.
 		whole, mask := make([]byte, v.n), make([]byte, v.n)
@@ -157,8 +164,15 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 	if len(data) < v.n && v.typ != vName {
 		return nil, false
 	}
-	if !m.compareMasked(&match, v, v.typ, v.host, op, data) {
+	t := v.typ
+	if ctAddress(v) && len(data) == 16 {
+		t = vIP6
+	}
+	if !m.compareMasked(&match, v, t, v.host, op, data) {
 		return nil, false
+	}
+	if op == cmpEq && v.mask == nil {
+		m.innerKnown(&v.op, match.Values[0])
 	}
 	if v.isMeta && op == cmpEq && v.mask == nil {
 		m.metaKnown(v.meta, match.Values[0])
@@ -264,4 +278,9 @@ func (m *machine) operand(v *value) (op snapshot.NfOperand, t vtype, host bool, 
 	op = rawOperand(v, v.off, n)
 	setMask(&op, v, vHex, false)
 	return op, vNum, false, 0, true
+}
+
+// ctAddress tells whether v is an address of a connection whose family the rule has not said.
+func ctAddress(v *value) bool {
+	return v.op.Kind == "ct" && (v.op.Key == "saddr" || v.op.Key == "daddr") && v.typ == vHex
 }

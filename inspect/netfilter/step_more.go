@@ -106,6 +106,7 @@ func (m *machine) objref(b []byte) (e snapshot.NfExpr, used exprSet, ok bool) {
 
 func (m *machine) queue(b []byte) (e snapshot.NfExpr, used exprSet, ok bool) {
 	var num, total, flags uint16
+	var sreg uint32
 	total = 1
 	for a := nlwire.Walk(b); a.Next(); {
 		switch a.Type {
@@ -116,10 +117,26 @@ func (m *machine) queue(b []byte) (e snapshot.NfExpr, used exprSet, ok bool) {
 		case nftaQueueFlags:
 			flags = nlwire.BE16(a.Val)
 		case nftaQueueSregQnum:
-			return e, used, false
+			sreg = nlwire.BE32(a.Val)
 		}
 	}
 	v := &snapshot.NfVerdict{Kind: "queue", Queue: &snapshot.NfNum{From: uint64(num), To: uint64(num) + uint64(max(total, 1)) - 1}}
+	if sreg != 0 {
+		data, from, src, ok := m.constReg(sreg)
+		switch {
+		case !ok:
+			return e, used, false
+		case from == nil:
+			if len(data) < 2 {
+				return e, used, false
+			}
+			n := number(data[:2], true) // the kernel reads 16 bits in host byte order
+			v.Queue = &snapshot.NfNum{From: n, To: n}
+		default:
+			v.Queue, v.QueueFrom = nil, from
+		}
+		used = src
+	}
 	if flags&1 != 0 {
 		v.Flags = append(v.Flags, "bypass")
 	}

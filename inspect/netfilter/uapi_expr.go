@@ -373,7 +373,11 @@ const (
 
 // Attributes newer than the headers of old distributions.
 const (
-	nftaBitwiseSreg2 = 8  // Linux 6.13
+	nftaBitwiseSreg2 = 8 // Linux 6.13
+	nftaInnerType    = 2 // Linux 6.2
+	nftaInnerFlags   = 3
+	nftaInnerHdrsize = 4
+	nftaInnerExpr    = 5
 	nftaSetCount     = 20 // Linux 6.16: the number of elements
 	nftaDevicePrefix = 2  // Linux 6.18
 )

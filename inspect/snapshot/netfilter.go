@@ -144,7 +144,10 @@ type NfMatch struct {
 //	fib       "daddr type", "daddr . iif type", "saddr . iif oif", as nft spells flags and result
 //	rt        nexthop, classid, mtu, ipsec
 //	socket    transparent, mark, wildcard, cgroupv2
-//	exthdr    Key "frag more-fragments"; tcpopt "maxseg size"; ipopt "lsrr type"
+//	exthdr    Key "frag more-fragments"; tcpopt "maxseg size"; ipopt "lsrr type"; "sctp chunk" "data tsn"; "dccp option" "5 exists". Where no
+//	          field fits Offset and Len tell
+//	inner     what is inside of a tunnel: Key "vxlan vni", "vxlan ip saddr", "gre meta protocol", or "vxlan" with Base, Offset, Len
+//	and, or, xor  of Parts, bit by bit
 //	numgen    inc, random: with Mod and Add
 //	hash      jhash (of Parts), symhash: with Mod, Add, Seed
 //	tunnel    id, path
@@ -222,9 +225,11 @@ type NfVerdict struct {
 	Kind  string `json:"kind"`
 	Chain string `json:"chain,omitempty"` // of jump and goto
 	// Queue is the range of queue numbers, of queue; Bypass accepts where nobody listens.
-	Queue  *NfNum   `json:"queue,omitempty"`
-	Flags  []string `json:"flags,omitempty"` // bypass, fanout
-	DropNo int      `json:"errno,omitempty"` // errno of a drop that has one
+	Queue *NfNum `json:"queue,omitempty"`
+	// QueueFrom gives the number where it is no constant.
+	QueueFrom *NfOperand `json:"queue_from,omitempty"`
+	Flags     []string   `json:"flags,omitempty"` // bypass, fanout
+	DropNo    int        `json:"errno,omitempty"` // errno of a drop that has one
 }
 
 // NfVerdictMap is a lookup in a map whose values are verdicts.

@@ -35,11 +35,14 @@ func (t *table) bare(o *snapshot.NfOperand) load {
 	case "exthdr":
 		return exthdr(o.Key)
 	case "tcpopt":
-		return func(m *machine) val {
-			if m.p.Says(FProto) && m.p.Proto != TCP {
-				return none
-			}
-			return opened
+		return onlyOf(TCP)
+	case "sctp chunk":
+		return onlyOf(SCTP)
+	case "dccp option":
+		return onlyOf(DCCP)
+	case "and", "or", "xor":
+		if len(o.Parts) == 2 {
+			return bitwise(o.Kind, t.operand(&o.Parts[0]), t.operand(&o.Parts[1]))
 		}
 	case "concat":
 		parts := make([]load, len(o.Parts))
@@ -62,6 +65,40 @@ func (t *table) bare(o *snapshot.NfOperand) load {
 		return t.mapped(o)
 	}
 	return always(opened)
+}
+
+// onlyOf is something of a protocol's packets that descriptions do not tell.
+func onlyOf(proto uint8) load {
+	return func(m *machine) val {
+		if m.p.Says(FProto) && m.p.Proto != proto {
+			return none
+		}
+		return opened
+	}
+}
+
+// bitwise takes two numbers together.
+func bitwise(kind string, left, right load) load {
+	return func(m *machine) val {
+		a, b := left(m), right(m)
+		if a.kind == kNone || b.kind == kNone {
+			return none
+		}
+		x, open, ok := a.number()
+		y, open2, ok2 := b.number()
+		if !ok || !ok2 || open|open2 != 0 {
+			return opened
+		}
+		switch kind {
+		case "and":
+			x &= y
+		case "or":
+			x |= y
+		default:
+			x ^= y
+		}
+		return val{kind: kNum, n: x, bits: a.bits}
+	}
 }
 
 // mapped gives what a map has for the value of its first part.

@@ -1,6 +1,7 @@
 package spell
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -34,21 +35,32 @@ func (s *speller) rule(t *snapshot.NfTable, r *snapshot.NfRule) []any {
 	out := []any{}
 	hide := hidden(t.Family, r.Exprs)
 	for i := range r.Exprs {
-		if !hide[i] {
-			out = append(out, s.expr(&r.Exprs[i])...)
+		e := r.Exprs[i]
+		if hide.expr == i && hide.any {
+			// A comparison of several fields at once may say more than what is hidden.
+			e.Matches = slices.Delete(slices.Clone(e.Matches), hide.match, hide.match+1)
+			if len(e.Matches) == 0 {
+				continue
+			}
 		}
+		out = append(out, s.expr(&e)...)
 	}
 	return out
 }
 
-// hidden are the matches that nft does not list because the reject after them says the same.
-func hidden(family string, exprs []snapshot.NfExpr) map[int]bool {
-	var hide map[int]bool
-	l3, l4 := -1, -1
+// place is a match of a rule, where there is any.
+type place struct {
+	any         bool
+	expr, match int
+}
+
+// hidden is the match that nft does not list because the reject after it says the same.
+func hidden(family string, exprs []snapshot.NfExpr) (hide place) {
+	var l3, l4 place
 	for i := range exprs {
 		e := &exprs[i]
 		if e.Reject != nil {
-			at := -1
+			var at place
 			switch family {
 			case "ip", "ip6":
 				if e.Reject.With == "tcp-reset" {
@@ -59,25 +71,24 @@ func hidden(family string, exprs []snapshot.NfExpr) map[int]bool {
 					at = l3
 				}
 			}
-			if at >= 0 {
-				hide = map[int]bool{at: true}
+			if at.any {
+				hide = at
 			}
 		}
-		if len(e.Matches) != 1 {
-			if len(e.Matches) == 0 && e.Map == nil {
-				l3, l4 = -1, -1
+		if len(e.Matches) == 0 && e.Map == nil {
+			l3, l4 = place{}, place{}
+		}
+		for j := range e.Matches {
+			m := &e.Matches[j]
+			if m.Op != snapshot.NfEq || len(m.Values) != 1 || m.Left.Mask != "" {
+				continue
 			}
-			continue
-		}
-		m := &e.Matches[0]
-		if m.Op != snapshot.NfEq || len(m.Values) != 1 || m.Left.Mask != "" {
-			continue
-		}
-		switch m.Left.Kind + " " + m.Left.Key {
-		case "meta nfproto", "meta protocol", "payload ether type":
-			l3 = i
-		case "meta l4proto", "payload ip protocol", "payload ip6 nexthdr":
-			l4 = i
+			switch m.Left.Kind + " " + m.Left.Key {
+			case "meta nfproto", "meta protocol", "payload ether type":
+				l3 = place{true, i, j}
+			case "meta l4proto", "payload ip protocol", "payload ip6 nexthdr":
+				l4 = place{true, i, j}
+			}
 		}
 	}
 	return hide
@@ -91,7 +102,7 @@ func (s *speller) expr(e *snapshot.NfExpr) []any {
 	case e.Map != nil:
 		return one("vmap", obj{"key": s.operand(&e.Map.Key), "data": s.setRef(e.Map.Map)})
 	case e.Verdict != nil:
-		return []any{nftVerdict(e.Verdict)}
+		return []any{s.verdict(e.Verdict)}
 	case e.Counter != nil:
 		return one("counter", obj{"packets": e.Counter.Packets, "bytes": e.Counter.Bytes})
 	case e.NAT != nil:
@@ -116,13 +127,15 @@ func (s *speller) expr(e *snapshot.NfExpr) []any {
 	return out
 }
 
-func nftVerdict(v *snapshot.NfVerdict) any {
+func (s *speller) verdict(v *snapshot.NfVerdict) any {
 	switch v.Kind {
 	case "jump", "goto":
 		return obj{v.Kind: obj{"target": v.Chain}}
 	case "queue":
 		q := obj{}
-		if v.Queue != nil && (v.Queue.From != 0 || v.Queue.To != 0) {
+		if v.QueueFrom != nil {
+			q["num"] = s.operand(v.QueueFrom)
+		} else if v.Queue != nil && (v.Queue.From != 0 || v.Queue.To != 0) {
 			q["num"] = v.Queue.From
 			if v.Queue.To != v.Queue.From {
 				q["num"] = obj{"range": []any{v.Queue.From, v.Queue.To}}

@@ -1,7 +1,9 @@
 package spell
 
 import (
+	"cmp"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -96,10 +98,15 @@ func (s *speller) bare(op *snapshot.NfOperand) any {
 		return obj{"rt": in}
 	case "socket":
 		return obj{"socket": obj{"key": op.Key}}
-	case "exthdr", "tcpopt", "ipopt":
-		kind := map[string]string{"exthdr": "exthdr", "tcpopt": "tcp option", "ipopt": "ip option"}[op.Kind]
+	case "exthdr", "tcpopt", "ipopt", "sctp chunk", "dccp option":
+		kind := cmp.Or(map[string]string{"tcpopt": "tcp option", "ipopt": "ip option"}[op.Kind], op.Kind)
 		name, field, _ := strings.Cut(strings.TrimSuffix(op.Key, " exists"), " ")
 		in := obj{"name": name}
+		if n, err := strconv.Atoi(name); err == nil && op.Kind == "dccp option" {
+			return obj{kind: obj{"type": n}}
+		} else if err == nil && op.Kind == "tcpopt" {
+			return obj{kind: obj{"base": n, "offset": op.Offset, "len": op.Len}}
+		}
 		if field != "" {
 			in["field"] = field
 		}
@@ -138,6 +145,24 @@ func (s *speller) bare(op *snapshot.NfOperand) any {
 			in["key"], in["family"] = k, fam
 		}
 		return obj{"ipsec": in}
+	case "and", "or", "xor":
+		if len(op.Parts) == 2 {
+			return obj{map[string]string{"and": "&", "or": "|", "xor": "^"}[op.Kind]: []any{s.operand(&op.Parts[0]), s.operand(&op.Parts[1])}}
+		}
+	case "inner":
+		tunnel, key, _ := strings.Cut(op.Key, " ")
+		if key == "" {
+			in := obj{"base": map[string]string{"link": "ll", "network": "nh", "transport": "th", "tunnel": "tun"}[op.Base], "offset": op.Offset, "len": op.Len}
+			return obj{"payload": obj{"tunnel": tunnel, "raw": in}}
+		}
+		proto, field, ok := strings.Cut(key, " ")
+		switch {
+		case !ok:
+			return obj{"payload": obj{"tunnel": tunnel, "field": key}}
+		case proto == "meta":
+			return obj{"meta": obj{"tunnel": tunnel, "key": field}}
+		}
+		return obj{"payload": obj{"tunnel": tunnel, "protocol": proto, "field": field}}
 	case "concat":
 		return s.parts(op.Parts)
 	case "map":

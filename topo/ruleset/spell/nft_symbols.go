@@ -3,6 +3,7 @@ package spell
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -91,6 +92,12 @@ var types = map[string]string{
 func typeOf(op *snapshot.NfOperand) string {
 	if t := types[op.Kind+" "+op.Key]; t != "" {
 		return t
+	}
+	if _, key, _ := strings.Cut(op.Key, " "); op.Kind == "inner" {
+		if meta, ok := strings.CutPrefix(key, "meta "); ok {
+			return types["meta "+meta]
+		}
+		return types["payload "+key]
 	}
 	if n := len(op.Key); n > 7 && op.Key[n-7:] == " exists" {
 		return "boolean"

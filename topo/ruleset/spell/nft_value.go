@@ -188,7 +188,7 @@ func (s *speller) elems(set *snapshot.NfSet) []any {
 		}
 		switch {
 		case e.Verdict != nil:
-			out = append(out, []any{key, nftVerdict(e.Verdict)})
+			out = append(out, []any{key, s.verdict(e.Verdict)})
 		case e.Value != nil:
 			out = append(out, []any{key, s.value(dt, e.Value)})
 		case e.Object != "":
