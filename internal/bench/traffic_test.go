@@ -88,8 +88,11 @@ func seal(b []byte, at int) {
 
 // frame makes the next frame, valid until the one after it.
 func (t *traffic) frame(i int) []byte {
-	kind := t.IntN(100)
-	size := [...]int{0, 0, 0, 24, 120, 300, 700, 1360}[t.IntN(8)]
+	return t.make(i, t.IntN(100), [...]int{0, 0, 0, 24, 120, 300, 700, 1360}[t.IntN(8)])
+}
+
+// make makes a frame of one of a hundred kinds, of which most are TCP segments with a payload of that size.
+func (t *traffic) make(i, kind, size int) []byte {
 	n := ipLen
 	switch {
 	case kind < 70:
