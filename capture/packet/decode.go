@@ -49,7 +49,7 @@ func (d *Decoder) Decode(p *Packet, data []byte, wireLen int, link LinkType) {
 func (p *Packet) next(start, end int) *Head {
 	h := &p.Heads[p.N]
 	p.N++
-	h.Start, h.Ether, h.EtherType, h.LLC, h.NTags = start, -1, 0, false, 0
+	h.Start, h.Ether, h.EtherType, h.LLC, h.NTags, h.MPLS, h.NLabels = start, -1, 0, false, 0, -1, 0
 	h.Net, h.Version, h.ARP, h.Proto, h.FragOff, h.FragHdr = -1, 0, false, 0, 0, -1
 	h.Src, h.Dst = netip.Addr{}, netip.Addr{}
 	h.L4, h.SrcPort, h.DstPort = -1, 0, 0
@@ -113,6 +113,35 @@ func (d *Decoder) typed(p *Packet, h *Head, off int, typ uint16) {
 		d.ipv6(p, h, off)
 	case TypeARP, TypeRARP:
 		d.arp(p, h, off)
+	case TypeMPLS, TypeMPLSMulti:
+		d.mpls(p, h, off)
+	}
+}
+
+// mpls steps over a label stack: label 20 bits, traffic class 3, bottom of stack 1, TTL 8 (RFC 3032 §2.1). What is below it no field says: it is
+// taken for IP where it begins as such (RFC 4928 §3), and left closed else.
+func (d *Decoder) mpls(p *Packet, h *Head, off int) {
+	h.MPLS = off
+	for range maxLabels {
+		if !p.have(h, off, 4) {
+			return
+		}
+		bottom := p.Data[off+2]&1 != 0
+		h.NLabels++
+		off += 4
+		h.Payload = off
+		if !bottom {
+			continue
+		}
+		if off < len(p.Data) && off < h.End {
+			switch p.Data[off] >> 4 {
+			case 4:
+				d.ipv4(p, h, off)
+			case 6:
+				d.ipv6(p, h, off)
+			}
+		}
+		return
 	}
 }
 

@@ -1,6 +1,9 @@
 package packet
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // LinkType is a link layer header's type, as pcap numbers them (https://www.tcpdump.org/linktypes.html).
 type LinkType uint16
@@ -57,15 +60,20 @@ const (
 
 // EtherTypes that are told apart.
 const (
-	TypeIPv4 = 0x0800
-	TypeARP  = 0x0806
-	TypeTEB  = 0x6558 // Ethernet in a tunnel
-	TypeRARP = 0x8035
-	TypeVLAN = 0x8100
-	TypeIPv6 = 0x86dd
-	TypeQinQ = 0x88a8
-	TypeQOld = 0x9100
+	TypeIPv4      = 0x0800
+	TypeARP       = 0x0806
+	TypeTEB       = 0x6558 // Ethernet in a tunnel
+	TypeRARP      = 0x8035
+	TypeVLAN      = 0x8100
+	TypeIPv6      = 0x86dd
+	TypeQinQ      = 0x88a8
+	TypeQOld      = 0x9100
+	TypeMPLS      = 0x8847
+	TypeMPLSMulti = 0x8848
 )
+
+// maxLabels is how many MPLS labels are stepped over.
+const maxLabels = 8
 
 // maxTags is how many 802.1Q tags of one Ethernet header are kept; a further one ends the walk.
 const maxTags = 4
@@ -88,6 +96,8 @@ type Head struct {
 	Tags     [maxTags]uint16
 	TagTypes [maxTags]uint16
 	NTags    int
+	// MPLS is the offset of the label stack, -1 for none; NLabels how many labels of 4 bytes there are.
+	MPLS, NLabels int
 	// Net is the offset of the IP or ARP header; Version is 4 or 6 for IP, 0 else.
 	Net     int
 	Version uint8
@@ -118,6 +128,11 @@ func (h *Head) HasPorts() bool {
 
 // VLAN is the i-th tag's VLAN id.
 func (h *Head) VLAN(i int) uint16 { return h.Tags[i] & 0xfff }
+
+// Label is the i-th MPLS label, from the outermost.
+func (p *Packet) Label(h *Head, i int) uint32 {
+	return binary.BigEndian.Uint32(p.Data[h.MPLS+4*i:]) >> 12
+}
 
 // TunnelType is what one Head is inside of the one before.
 type TunnelType uint8

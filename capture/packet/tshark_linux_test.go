@@ -17,7 +17,7 @@ import (
 )
 
 // fields are what tshark says of a packet, every occurrence, the outermost first.
-var fields = []string{"frame.number", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport", "vxlan.vni", "geneve.vni", "gre.key", "esp.spi", "arp.src.proto_ipv4", "arp.dst.proto_ipv4", "vlan.id", "ieee8021ad.id"}
+var fields = []string{"frame.number", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "sctp.srcport", "sctp.dstport", "vxlan.vni", "geneve.vni", "gre.key", "esp.spi", "arp.src.proto_ipv4", "arp.dst.proto_ipv4", "vlan.id", "ieee8021ad.id", "mpls.label"}
 
 // TestSameAsTshark compares addresses, ports, VNIs and VLANs of every header of 60,000 frames, tunnels nested, with what tshark dissects.
 func TestSameAsTshark(t *testing.T) {
@@ -76,9 +76,6 @@ func TestSameAsTshark(t *testing.T) {
 		cols := strings.Split(s.Text(), "|")
 		d.Decode(&p, frames[n].Data, frames[n].WireLen, packet.Ethernet)
 		n++
-		if p.Inner().EtherType == 0x8847 {
-			continue // tshark opens MPLS, which is not done here
-		}
 		got := said(&p)
 		for i, f := range fields[1:] {
 			if f == "ieee8021ad.id" && strings.Contains(got[f], " ") {
@@ -143,6 +140,9 @@ func said(p *packet.Packet) map[string]string {
 		h := &p.Heads[i]
 		for j := range h.NTags {
 			add(map[bool]string{true: "ieee8021ad.id", false: "vlan.id"}[h.TagTypes[j] == packet.TypeQinQ], h.VLAN(j))
+		}
+		for j := range h.NLabels {
+			add("mpls.label", p.Label(h, j))
 		}
 		switch {
 		case h.ARP:

@@ -42,6 +42,11 @@ func layersOf(b []byte, e *Event, h *packet.Head) []byte {
 		}
 		b = append(b, '\n')
 	}
+	for i := range h.NLabels {
+		b = appendUint(append(b, "    mpls "...), uint64(e.Label(h, i)))
+		b = appendUint(append(b, " ttl "...), uint64(e.Data[h.MPLS+4*i+3]))
+		b = append(b, '\n')
+	}
 	switch h.Version {
 	case 4:
 		d := e.Data[h.Net:]

@@ -18,6 +18,7 @@ type object struct {
 	CapLen   int         `json:"caplen,omitempty"`
 	Link     string      `json:"link"`
 	VLANs    []int       `json:"vlans,omitempty"`
+	MPLS     []int       `json:"mpls,omitempty"`
 	Outer    *endpoints  `json:"outer,omitempty"`
 	Tunnel   *tunnel     `json:"tunnel,omitempty"`
 	Via      []tunnelled `json:"via,omitempty"` // the tunnels between, of a packet that is nested twice
@@ -105,6 +106,9 @@ func (l *Lines) JSON(b []byte, e *Event) ([]byte, error) {
 	}
 	for i := range h.NTags {
 		o.VLANs = append(o.VLANs, int(h.VLAN(i)))
+	}
+	for i := range h.NLabels {
+		o.MPLS = append(o.MPLS, int(e.Label(h, i)))
 	}
 	if e.NT > 0 {
 		outer, t := endpointsOf(e.Outer()), tunnelOf(&e.Tunnels[e.NT-1])

@@ -127,6 +127,10 @@ func (l *Lines) Summary(b []byte, e *Event) []byte {
 		b = appendUint(append(b, "vlan "...), uint64(h.VLAN(i)))
 		b = append(b, ' ')
 	}
+	for i := range h.NLabels {
+		b = appendUint(append(b, "mpls "...), uint64(e.Label(h, i)))
+		b = append(b, ' ')
+	}
 	switch {
 	case h.ARP:
 		b = arp(b, e, h)
