@@ -18,10 +18,12 @@ const Quiet = 300 * time.Millisecond
 
 // Ways gathers where each packet between two ends was seen.
 type Ways struct {
-	a, b  end
-	lines text.Lines
-	ways  map[uint64]*Way
-	order []uint64
+	// Payload is what is done with that of each packet, before anything is said of it.
+	Payload Payload
+	a, b    end
+	lines   text.Lines
+	ways    map[uint64]*Way
+	order   []uint64
 }
 
 // end is one of the two.
@@ -60,6 +62,7 @@ func (p *Ways) Take(e *text.Event) {
 	if !ok {
 		return
 	}
+	p.Payload.Apply(e.Packet)
 	w := p.ways[id]
 	if w == nil {
 		if !fromA && !toB && !fromB && !toA {

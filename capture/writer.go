@@ -9,8 +9,6 @@ import (
 
 // Writer saves events as pcapng: an interface for each link that packets came by, described when its first one comes.
 type Writer struct {
-	// HeadersOnly keeps the headers (of tunnels too), no payload.
-	HeadersOnly bool
 	// SnapLen is what frames were cut to, 0 for nothing; Tool is what the interfaces are said to be captured with.
 	SnapLen int
 	Tool    string
@@ -51,9 +49,6 @@ func (w *Writer) Write(e *text.Event) error {
 		w.ifs[k] = id
 	}
 	w.rec = pcap.Record{Nanos: e.Nanos, Interface: id, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
-	if w.HeadersOnly {
-		w.rec.Data = e.Data[:min(e.HeadersEnd(), len(e.Data))]
-	}
 	return w.files.Append(&w.rec)
 }
 

@@ -25,7 +25,7 @@ type captureFlags struct {
 	fileTime           time.Duration
 	files              int
 	snapLen            int
-	headers            bool
+	headers, noPayload bool
 	explain, all, path bool
 	flows, stats       bool
 }
@@ -98,7 +98,8 @@ itself; one that ends is let go of.`,
 	fl.DurationVarP(&f.fileTime, "file-time", "G", 0, "begin another file after this `TIME`")
 	fl.IntVarP(&f.files, "files", "W", 0, "keep only the newest `N` files of -C or -G")
 	fl.IntVarP(&f.snapLen, "snaplen", "s", 0, "keep at most `N` bytes of a packet; 0: all")
-	fl.BoolVar(&f.headers, "headers-only", false, "keep the headers (of tunnels too), no payload")
+	fl.BoolVar(&f.headers, "headers-only", false, "keep the headers (of tunnels too), and nothing after them")
+	fl.BoolVar(&f.noPayload, "no-payload", false, "make what comes after the headers zeroes, in files and lines: no name, request or content stays")
 	fl.BoolVar(&f.explain, "explain", false, "say what the filter means, and end")
 	fl.BoolVar(&f.all, "every", false, "print every packet, where without a target on a terminal only some are")
 	_ = c.RegisterFlagCompletionFunc("on", cobra.NoFileCompletions)

@@ -43,6 +43,8 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		return usagef("-C and -G need a file to take turns with: -w FILE")
 	case f.files > 0 && f.fileBytes == 0 && f.fileTime == 0:
 		return usagef("-W says how many files are kept: when a file ends is said by -C or -G")
+	case f.headers && f.noPayload:
+		return usagef("--headers-only cuts the payload, --no-payload blanks it: one of them")
 	case f.flows && f.stats:
 		return usagef("--flows lists conversations, --stats pairs: one of them")
 	case (f.flows || f.stats) && (f.write != "" || f.path || f.hex):
@@ -165,6 +167,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 			s.Close()
 			return err
 		}
+		ways.Payload = f.payload()
 		way = &pathSink{s: out, ways: ways}
 		take, idle = way.take, way.idle
 	}

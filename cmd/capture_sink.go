@@ -51,6 +51,17 @@ const late = 100 * time.Millisecond
 
 func (f *captureFlags) every() bool { return f.all }
 
+// payload is what is done with that of packets.
+func (f *captureFlags) payload() capture.Payload {
+	switch {
+	case f.headers:
+		return capture.CutPayload
+	case f.noPayload:
+		return capture.BlankPayload
+	}
+	return capture.KeepPayload
+}
+
 func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, error) {
 	s := &captureSink{a: a, f: f, started: time.Now()}
 	s.lines.PlaceWidth = 16
@@ -68,7 +79,7 @@ func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, err
 	if s.w, err = capture.NewWriter(files); err != nil {
 		return nil, err
 	}
-	s.w.HeadersOnly, s.w.SnapLen, s.w.Tool = f.headers, f.snapLen, "nscope "+Version()
+	s.w.SnapLen, s.w.Tool = f.snapLen, "nscope "+Version()
 	return s, nil
 }
 
@@ -83,6 +94,7 @@ func (s *captureSink) take(e *text.Event) error {
 		return nil
 	}
 	s.n++
+	s.f.payload().Apply(e.Packet)
 	if err := s.put(e); err != nil {
 		return err
 	}

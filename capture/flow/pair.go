@@ -103,25 +103,6 @@ func (p *pair) take(c *conv) {
 	p.hole = p.hole || c.blackHole() != 0
 }
 
-// join adds another.
-func (p *pair) join(o *pair) {
-	p.flows += o.flows
-	for i := range p.sides {
-		p.sides[i].join(o.sides[i])
-	}
-	p.again, p.segments, p.resets, p.refused = p.again+o.again, p.segments+o.segments, p.resets+o.resets, p.refused+o.refused
-	p.handshake.join(o.handshake)
-	p.rtt.join(o.rtt)
-	p.dns.join(o.dns)
-	p.echo.join(o.echo)
-	p.asked, p.unanswered, p.failed = p.asked+o.asked, p.unanswered+o.unanswered, p.failed+o.failed
-	p.fragments, p.tooBig, p.unreachable, p.badSums = p.fragments+o.fragments, p.tooBig+o.tooBig, p.unreachable+o.unreachable, p.badSums+o.badSums
-	if o.mtu != 0 && (p.mtu == 0 || o.mtu < p.mtu) {
-		p.mtu = o.mtu
-	}
-	p.hole = p.hole || o.hole
-}
-
 // blackHole is the length from which on segments are sent again and never acknowledged while shorter ones are, 0 for none: an MTU on the way is
 // smaller, and nobody says so.
 func (c *conv) blackHole() int {

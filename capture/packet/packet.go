@@ -218,11 +218,3 @@ func (p *Packet) Bytes(from, to int) []byte {
 
 // PayloadOf are the captured bytes after a head's last header, within its packet.
 func (p *Packet) PayloadOf(h *Head) []byte { return p.Bytes(h.Payload, h.End) }
-
-// HeadersEnd is where the last header ends, in the frame.
-func (p *Packet) HeadersEnd() int {
-	if p.N == 0 {
-		return 0
-	}
-	return p.Inner().Payload
-}

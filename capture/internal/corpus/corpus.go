@@ -7,10 +7,14 @@ import (
 )
 
 // Gen makes random frames.
-type Gen struct{ *rand.Rand }
+type Gen struct {
+	*rand.Rand
+	// Mark is what every transport carries, where not nil, and what errors quote whole.
+	Mark []byte
+}
 
 // New makes a generator; the same seed gives the same frames.
-func New(seed uint64) *Gen { return &Gen{rand.New(rand.NewPCG(seed, 7))} }
+func New(seed uint64) *Gen { return &Gen{Rand: rand.New(rand.NewPCG(seed, 7))} }
 
 // Frame is one Ethernet frame, of WireLen bytes of which Data were captured.
 type Frame struct {

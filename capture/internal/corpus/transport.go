@@ -15,7 +15,7 @@ func (g *Gen) transport(src, dst netip.Addr, depth int, whole bool) (byte, []byt
 	case 0, 1, 2, 3, 4:
 		return 6, g.TCP(src, dst)
 	case 5, 6, 7, 8, 9:
-		return 17, g.UDP(src, dst, g.Port(), g.Port(), g.Bytes(g.IntN(60)), true)
+		return 17, g.UDP(src, dst, g.Port(), g.Port(), g.body(g.IntN(60)), true)
 	case 10:
 		return 132, g.sctp()
 	case 11:
@@ -73,7 +73,27 @@ func (g *Gen) TCP(src, dst netip.Addr) []byte {
 	return b
 }
 
+// body is n random bytes, or the mark.
+func (g *Gen) body(n int) []byte {
+	b := g.Bytes(n)
+	if g.Mark != nil {
+		return g.Mark
+	}
+	return b
+}
+
+// quoted is the beginning of a packet, or all of one that is marked.
+func (g *Gen) quoted(b []byte, n int) []byte {
+	if g.Mark != nil {
+		return b
+	}
+	return b[:min(n, len(b))]
+}
+
 func (g *Gen) payload() []byte {
+	if g.Mark != nil {
+		return g.Mark
+	}
 	switch g.IntN(6) {
 	case 0:
 		return []byte("GET /index.html HTTP/1.1\r\nHost: web\r\n\r\n")
@@ -113,11 +133,10 @@ func (g *Gen) ah(src, dst netip.Addr) []byte {
 func (g *Gen) icmp() []byte {
 	b := append([]byte{pick[byte](g, 8, 0, 8, 0, 3, 11, 5), byte(g.IntN(4)), 0, 0}, g.Bytes(4)...)
 	if b[0] == 3 || b[0] == 11 || b[0] == 5 {
-		inner := g.IPv4(9)
-		b = append(b, inner[:min(28, len(inner))]...)
+		b = append(b, g.quoted(g.IPv4(9), 28)...)
 	} else {
 		b[1] = 0
-		b = append(b, g.Bytes(g.IntN(56))...)
+		b = append(b, g.body(g.IntN(56))...)
 	}
 	binary.BigEndian.PutUint16(b[2:], ^Sum(b, 0))
 	return b
@@ -130,10 +149,9 @@ func (g *Gen) icmp6(src, dst netip.Addr) []byte {
 	case 135, 136:
 		b = append(b, g.Addr6().AsSlice()...)
 	case 1, 2:
-		inner := g.IPv6(9)
-		b = append(b, inner[:min(48, len(inner))]...)
+		b = append(b, g.quoted(g.IPv6(9), 48)...)
 	default:
-		b = append(b, g.Bytes(g.IntN(32))...)
+		b = append(b, g.body(g.IntN(32))...)
 	}
 	return seal(b, 2, src, dst, 58)
 }
