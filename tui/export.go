@@ -36,7 +36,7 @@ func (m *Model) export(file string) tea.Cmd {
 	}
 	ascii := m.env.cfg.ASCII
 	return func() tea.Msg {
-		b, err := picture(g, file, ascii)
+		b, err := exported(g, file, ascii)
 		if err == nil {
 			err = os.WriteFile(file, b, 0o644)
 		}
@@ -47,7 +47,7 @@ func (m *Model) export(file string) tea.Cmd {
 	}
 }
 
-func picture(g *topo.Graph, file string, ascii bool) ([]byte, error) {
+func exported(g *topo.Graph, file string, ascii bool) ([]byte, error) {
 	var b bytes.Buffer
 	var err error
 	o := render.Options{ASCII: ascii}

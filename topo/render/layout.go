@@ -84,16 +84,7 @@ func newLayouter(g *topo.Graph, o Options, whole *tree, more map[string]int) *la
 }
 
 func (l *layouter) picture() *picture {
-	for _, top := range l.t.sections {
-		top.walk(func(s *section) {
-			p := &panel{s: s, num: len(l.panels)}
-			l.fill(p)
-			if s.home != nil || len(p.bands)+len(p.units) > 0 {
-				l.panels = append(l.panels, p)
-			}
-		})
-	}
-	l.strayServices()
+	l.fillPanels()
 	l.each(topo.KindVTEP, func(n *topo.Node) {
 		if len(l.in[n.ID]) == 0 {
 			return
@@ -106,6 +97,20 @@ func (l *layouter) picture() *picture {
 	l.moreWires()
 	l.legend()
 	return l.pic
+}
+
+// fillPanels makes the panels with all that is in them, without places.
+func (l *layouter) fillPanels() {
+	for _, top := range l.t.sections {
+		top.walk(func(s *section) {
+			p := &panel{s: s, num: len(l.panels)}
+			l.fill(p)
+			if s.home != nil || len(p.bands)+len(p.units) > 0 {
+				l.panels = append(l.panels, p)
+			}
+		})
+	}
+	l.strayServices()
 }
 
 func addressBeside(n *topo.Node) string {

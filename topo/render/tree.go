@@ -50,6 +50,9 @@ type row struct {
 	line  []span
 	cells []span
 	kids  []*row
+	// ids are the nodes that it shows: of a member the port, the link inside and whose that is, "" where there is none; of
+	// a line the one that it is about.
+	ids []string
 
 	class int    // order among siblings: see the class constants
 	name  string // order within a class
@@ -71,6 +74,18 @@ func text(spans ...span) *row { return &row{line: spans} }
 // member is the row of a port and what is behind it: port, wire and inner link, name, address, more.
 func member(port, inner, name, addr, more span) *row {
 	return &row{cells: []span{port, inner, name, addr, more}, class: classMember, name: name.text}
+}
+
+// of says which nodes a row shows.
+func (r *row) of(nodes ...*topo.Node) *row {
+	for _, n := range nodes {
+		id := ""
+		if n != nil {
+			id = n.ID
+		}
+		r.ids = append(r.ids, id)
+	}
+	return r
 }
 
 // memberColumns says how a member's cells give way when the line is too long: what is said beside it, then its name, and

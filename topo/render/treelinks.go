@@ -51,7 +51,7 @@ func (t *tree) linkRow(l *topo.Node) *row {
 	if nws := t.carried(l); len(nws) == 1 {
 		group = nws[0]
 	}
-	r := text(spans...)
+	r := text(spans...).of(l)
 	r.class, r.name = class, lastIf(!isNIC(l) && class == classUplink || l.Name == "docker_gwbridge")+sort
 	r.kids = append(tunnels, t.below(l, group)...)
 	return r
@@ -107,7 +107,7 @@ func (t *tree) pairRow(l *topo.Node) *row {
 			word = "other end not shown here"
 		}
 		own := ownAddrs(l)
-		r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.facts(t.o.few(own, 2, " "), l.Attrs.Type, word), plain})
+		r := text(span{t.o.clean(nameOf(l)), bold}, span{"  " + t.facts(t.o.few(own, 2, " "), l.Attrs.Type, word), plain}).of(l)
 		r.class, r.name = classReference, l.Name
 		if len(own) > 0 {
 			r.class = classUplink
@@ -123,7 +123,7 @@ func (t *tree) pairRow(l *topo.Node) *row {
 			t.shown[p.ID] = true
 		}
 		facts := append([]string{word}, mainAddrs(l.Attrs.Addrs, false)...)
-		r := text(span{t.o.clean(nameOf(l)), bold}, span{" " + t.g.wire + " " + t.o.clean(nameOf(p)) + "  " + t.facts(facts...), plain})
+		r := text(span{t.o.clean(nameOf(l)), bold}, span{" " + t.g.wire + " " + t.o.clean(nameOf(p)) + "  " + t.facts(facts...), plain}).of(l)
 		r.class, r.name = classReference, l.Name
 		return r
 	}
@@ -134,7 +134,9 @@ func (t *tree) pairRow(l *topo.Node) *row {
 		}
 		return t.sectionRef(l, p, ns)
 	}
-	return t.memberRow(strings.TrimSpace(nameOf(l)+" "+own), p, ns)
+	r := t.memberRow(strings.TrimSpace(nameOf(l)+" "+own), p, ns)
+	r.ids[0] = l.ID
+	return r
 }
 
 // uplinkRow is the row of a link with addresses whose wire leads to a namespace with a section of its own: a node's way
@@ -146,7 +148,7 @@ func (t *tree) uplinkRow(l, p, ns *topo.Node, addrs string) *row {
 	}
 	spans := []span{{t.o.clean(nameOf(l)), bold}, {"  " + t.o.clean(addrs) + " " + t.g.wire + " " + t.o.clean(nameOf(p)), plain}}
 	spans = append(append(spans, t.networkSpans(l)...), span{t.after("see " + at), dim})
-	r := text(spans...)
+	r := text(spans...).of(l)
 	r.name = l.Name
 	return r
 }
@@ -175,7 +177,7 @@ func (t *tree) sectionRef(l, p, ns *topo.Node) *row {
 		}
 	}
 	r := member(span{t.o.clean(nameOf(l)), plain}, span{t.g.wire + " " + t.o.clean(nameOf(p)), plain}, span{t.o.clean(name), style},
-		span{t.o.clean(t.o.few(mainAddrs(p.Attrs.Addrs, true), 1, " ")), plain}, span{t.o.clean(word), dim})
+		span{t.o.clean(t.o.few(mainAddrs(p.Attrs.Addrs, true), 1, " ")), plain}, span{t.o.clean(word), dim}).of(l, p, ns)
 	if style == dim {
 		r.class = classReference
 	}
@@ -210,7 +212,7 @@ func (t *tree) tunnels(l *topo.Node, facts []string) ([]*row, []string) {
 		if n := len(e.Attrs.MACs); n > 0 {
 			s += " " + t.g.dot + " " + plural(n, "MAC")
 		}
-		r := text(span{s, plain})
+		r := text(span{s, plain}).of(to)
 		r.class, r.name = classMember, s
 		rows = append(rows, r)
 	}

@@ -33,7 +33,7 @@ func (t *tree) memberRow(port string, p, ns *topo.Node) *row {
 		more = t.facts(more, p.Attrs.MAC)
 	}
 	r := member(span{t.o.clean(port), plain}, span{t.g.wire + " " + t.o.clean(nameOf(p)), plain},
-		span{t.o.clean(name), nameStyle}, span{t.o.clean(t.o.few(addrs, 1, " ")), plain}, span{t.o.clean(more), dim})
+		span{t.o.clean(name), nameStyle}, span{t.o.clean(t.o.few(addrs, 1, " ")), plain}, span{t.o.clean(more), dim}).of(nil, p, t.tenant(ns))
 	r.class = class
 	if here {
 		t.placed[ns.ID] = true
@@ -41,6 +41,14 @@ func (t *tree) memberRow(port string, p, ns *topo.Node) *row {
 	}
 	r.kids = append(r.kids, t.below(p, p)...)
 	return r
+}
+
+// tenant is whose a namespace is: its first container, or itself.
+func (t *tree) tenant(ns *topo.Node) *topo.Node {
+	if list := t.containers[ns.ID]; len(list) > 0 {
+		return list[0]
+	}
+	return ns
 }
 
 // withoutVIPs returns a link's addresses but those that are the virtual ones of services.
@@ -148,7 +156,7 @@ func (t *tree) tenants(ns *topo.Node) []*row {
 		if !pod {
 			more += " " + t.g.dot + " shares this namespace"
 		}
-		r := text(span{t.o.clean(nameOf(c)), green}, span{"  " + t.o.clean(more), dim})
+		r := text(span{t.o.clean(nameOf(c)), green}, span{"  " + t.o.clean(more), dim}).of(c)
 		r.class, r.name = classMember, c.Name
 		rows = append(rows, r)
 	}
@@ -166,7 +174,7 @@ func (t *tree) balanced(ns *topo.Node) []*row {
 		if m := cmp.Or(e.Attrs.Mark, svc.Attrs.Mark); m != 0 {
 			facts = append(facts, markWord(m))
 		}
-		r := text(span{s, plain}, span{t.o.clean(nameOf(svc)), magenta}, span{t.after(facts...), plain})
+		r := text(span{s, plain}, span{t.o.clean(nameOf(svc)), magenta}, span{t.after(facts...), plain}).of(svc)
 		r.class, r.name = classMember, svc.Name+e.Attrs.Address
 		rows = append(rows, r)
 	}

@@ -25,7 +25,7 @@ func (t *tree) leftovers(s *section) []*row {
 		}
 		t.placed[n.ID] = true
 		name, more := t.netnsWords(n)
-		r := text(span{t.o.clean(name), green}, span{"  " + t.o.clean(more), dim})
+		r := text(span{t.o.clean(name), green}, span{"  " + t.o.clean(more), dim}).of(t.tenant(n))
 		r.class, r.name = classMember, name
 		r.kids = t.inside(n)
 		switch {
@@ -89,7 +89,7 @@ func (t *tree) loose(s *section) []*row {
 
 func (t *tree) containerRow(c *topo.Node) *row {
 	t.placed[c.ID] = true
-	r := text(span{t.o.clean(nameOf(c)), green}, span{"  " + t.o.clean(t.containerWords(c)), dim})
+	r := text(span{t.o.clean(nameOf(c)), green}, span{"  " + t.o.clean(t.containerWords(c)), dim}).of(c)
 	r.class, r.name = classMember, c.Name
 	return r
 }

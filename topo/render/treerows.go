@@ -44,7 +44,7 @@ func (t *tree) build() []*row {
 func (t *tree) bareNetworks() []*row {
 	var rows []*row
 	t.each(topo.KindNetwork, func(n *topo.Node) {
-		rows = append(rows, text(span{t.o.clean(n.Name), cyan}, span{"  " + t.facts("network ("+n.Attrs.Driver+")", n.Host, "nothing carries it, nobody is on it"), plain}))
+		rows = append(rows, text(span{t.o.clean(n.Name), cyan}, span{"  " + t.facts("network ("+n.Attrs.Driver+")", n.Host, "nothing carries it, nobody is on it"), plain}).of(n))
 	})
 	return rows
 }
@@ -101,7 +101,7 @@ func (t *tree) sectionRow(s *section) *row {
 			title = nsName(s.home)
 		}
 	}
-	r := text(span{t.o.clean(title), strong}, span{"  " + t.facts(facts...), dim})
+	r := text(span{t.o.clean(title), strong}, span{"  " + t.facts(facts...), dim}).of(s.home)
 	if s.home != nil {
 		t.placed[s.home.ID] = true
 		r.kids = t.netnsRows(s.home)
@@ -226,7 +226,7 @@ func (t *tree) switchRow(n *topo.Node) *row {
 	if name != "" {
 		spans = append(spans, span{" ", plain}, span{t.o.clean(name), cyan})
 	}
-	r := text(append(spans, span{t.after(facts...), plain})...)
+	r := text(append(spans, span{t.after(facts...), plain})...).of(n)
 	r.class, r.name = classBridge, lastIf(name == "ingress")+cmp.Or(name, nsName(n))
 	if n.Attrs.Role != topo.RoleOverlay {
 		r.name = "\xff\xff" + r.name // what only happens to be there comes after what engines made
@@ -292,7 +292,7 @@ func (t *tree) services() *row {
 		if n.Attrs.Replicas > 0 {
 			facts = append(facts, plural(int(min(n.Attrs.Replicas, 1<<30)), "replica"))
 		}
-		r := text(span{t.o.clean(nameOf(n)), bold}, span{"  " + t.facts(facts...), plain})
+		r := text(span{t.o.clean(nameOf(n)), bold}, span{"  " + t.facts(facts...), plain}).of(n)
 		r.class, r.name = classMember, n.Name
 		rows = append(rows, r)
 	})
