@@ -36,13 +36,15 @@ func (p *picture) layout(g *topo.Graph, w, h int, id string) {
 		old = p.items[p.cur]
 	}
 	o := render.Options{ASCII: p.env.look.ascii, Wide: p.env.wide}
-	p.h = max(h, 1)
+	if p.h = max(h, 1); h > 6 {
+		p.h-- // the columns' names
+	}
 	p.wires = nil
 	if !p.env.wide {
 		p.wires = render.NewWiring(g, w, true, o)
 	}
 	if p.env.wide || len(p.wires.Boxes) < 200 {
-		if roomy := render.NewWiring(g, w, false, o); p.env.wide || roomy.H <= h {
+		if roomy := render.NewWiring(g, w, false, o); p.env.wide || roomy.H <= p.h {
 			p.wires = roomy
 		}
 	}
@@ -254,6 +256,9 @@ func (p *picture) refAt(it item) int {
 }
 
 func (p *picture) at(x, y int) bool {
+	if p.h > 5 {
+		y-- // the columns' names
+	}
 	best := -1
 	for i, it := range p.items {
 		if it.y != p.top+y || it.box < 0 {

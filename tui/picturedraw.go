@@ -14,6 +14,14 @@ const (
 )
 
 func (p *picture) draw(cv canvas) {
+	if cv.h > 6 {
+		for i, c := range p.wires.Cols {
+			if c.W > 0 {
+				cv.text(c.X, 0, c.W, head, render.WiringHeads[i])
+			}
+		}
+		cv = cv.sub(0, 1, cv.w, cv.h-1)
+	}
 	p.h = max(cv.h, 1)
 	cur := item{}
 	if p.cur < len(p.items) {
@@ -196,6 +204,10 @@ func (p *picture) bare(cv canvas, b *render.WiringBox, st style, on func(int) bo
 	}
 	if len(b.Lines) == 0 || b.Col != render.ColNetns {
 		draw(b.Y-p.top, b.ID, b.Name, on(-1), st)
+		if b.More != "" {
+			x := b.X + render.TextWidth(b.Name) + 2
+			cv.text(x, b.Y-p.top, b.X+b.W-x, faint, b.More)
+		}
 		return
 	}
 	for k, l := range b.Lines {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -139,7 +140,16 @@ func newServices(e *env) view {
 				}
 				seen[b.To] = true
 			}
-			who = append(who, n.Attrs.Backends...)
+			if s := g.Service(n); s != nil && len(s.Tasks) > 0 { // what the engine runs, wherever it does
+				who = who[:0]
+				for _, t := range s.Tasks {
+					if t.State == "running" || t.State == "" {
+						who = append(who, cmp.Or(shortTask(t.Name), t.ID))
+					}
+				}
+			} else {
+				who = append(who, n.Attrs.Backends...)
+			}
 			for _, v := range n.Attrs.VIPs {
 				vips = append(vips, bareAddr(v))
 			}

@@ -159,6 +159,7 @@ func (t *treeView) draw(cv canvas) {
 		x := cv.put(1, y, faint, line.Branch)
 		for i, p := range line.Pieces {
 			st := pieceStyles[p.Kind]
+			from := x
 			if t.env.path[p.ID] && p.ID != "" {
 				st = lit
 			}
@@ -169,9 +170,9 @@ func (t *treeView) draw(cv canvas) {
 				st |= reversed
 			}
 			x = cv.put(x, y, st, p.Text)
-		}
-		if r == t.row {
-			cv.put(0, y, strong, t.env.look.cursor)
+			if r == t.row && i == t.piece {
+				cv.put(from-1, y, strong, t.env.look.cursor) // in the space before it
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nscope/nscope/topo"
@@ -86,7 +87,7 @@ func (t *tree) lines(out *[]TreeLine, rows []*row, prefix string, parent, depth 
 				line.add(text[len(name):], "", plain)
 			}
 		} else {
-			for i, s := range r.line {
+			for i, s := range trimSpans(slices.Clone(r.line)) {
 				own := ""
 				if i == 0 {
 					own = id(0)

@@ -42,6 +42,8 @@ type WiringBox struct {
 	W, H  int
 	Name  string
 	Lines []WiringLine
+	// More is what else there is to say, for a box of one row.
+	More string
 	// Bad is a state that is not up or running.
 	Bad bool
 }
@@ -70,6 +72,9 @@ type WiringTitle struct {
 	More  string
 }
 
+// WiringHeads name the columns.
+var WiringHeads = [WiringCols]string{"NIC / TUNNEL", "BRIDGE / OVERLAY", "PORT", "NAMESPACE", "CONTAINER / SERVICE"}
+
 // WiringLeast is the width below which a wiring has no room for its columns.
 const WiringLeast = 96
 
@@ -78,7 +83,7 @@ const WiringLeast = 96
 func NewWiring(g *topo.Graph, width int, compact bool, o Options) *Wiring {
 	l := newLayouter(g, o, nil, nil)
 	l.fillPanels()
-	w := &wirer{layouter: l, compact: compact, out: &Wiring{W: width}, unitOf: map[*draft]*unit{}, at: map[string]spot{}}
+	w := &wirer{layouter: l, compact: compact, out: &Wiring{W: width}, unitOf: map[*draft]*unit{}, at: map[string]spot{}, placed: map[*unit]bool{}}
 	for _, p := range l.panels {
 		w.panel(p)
 	}
@@ -97,7 +102,8 @@ type wirer struct {
 	y       int // the next free row
 	at      map[string]spot
 	joins   []join
-	placedU map[*unit]bool
+	placed  map[*unit]bool
+	inPanel map[*unit]bool // the units of the panel that is being placed
 }
 
 // spot is where a thing is: its box, and the row where wires meet it.
@@ -119,17 +125,16 @@ func (w *wirer) panel(p *panel) {
 		id = p.s.home.ID
 	}
 	w.title(id, 0, title, more)
-	inPanel := map[*unit]bool{}
-	w.placedU = map[*unit]bool{}
+	w.inPanel = map[*unit]bool{}
 	for _, u := range p.units {
-		inPanel[u] = true
+		w.inPanel[u] = true
 		if u.card != nil {
 			w.unitOf[u.card] = u
 		}
 	}
 	to := func(id string) (target, bool) {
 		a, ok := w.anchors[id]
-		if !ok || w.unitOf[a.d] == nil || !inPanel[w.unitOf[a.d]] {
+		if !ok || w.unitOf[a.d] == nil || !w.inPanel[w.unitOf[a.d]] {
 			return target{}, false
 		}
 		t := target{anchor: a, u: w.unitOf[a.d], weight: 0.05}
@@ -151,7 +156,7 @@ func (w *wirer) panel(p *panel) {
 		w.band(b, items[b])
 	}
 	for _, u := range p.units {
-		if !w.placedU[u] {
+		if !w.placed[u] {
 			w.unit(u, w.y, 0)
 			w.y += w.unitHeight(u)
 		}
@@ -195,7 +200,7 @@ func (w *wirer) band(b *band, items []*port) {
 			switch {
 			case peer == nil:
 				w.ref("", w.index.g.FarEnd(n), at)
-			case ok || w.unitOf[w.anchors[peer.ID].d] != nil && w.samePanel(peer, n):
+			case ok || w.inPanel[w.unitOf[w.anchors[peer.ID].d]]:
 				joins = append(joins, join{n.ID, peer.ID, -1})
 			default:
 				w.ref(peer.ID, w.farWords(peer), at)
@@ -214,7 +219,7 @@ func (w *wirer) band(b *band, items []*port) {
 		for _, c := range w.children[d.id] {
 			a, ok := w.anchors[c.ID]
 			u := w.unitOf[a.d]
-			if !ok || u == nil || w.placedU[u] || !w.isPlace(u, c.ID) {
+			if !ok || !w.inPanel[u] || w.placed[u] || !w.isPlace(u, c.ID) {
 				continue
 			}
 			line := w.lineOf(u, c.ID)
@@ -263,7 +268,7 @@ func (w *wirer) leads(it *port, n *topo.Node) (u *unit, line int, ok bool) {
 	}
 	peer := w.peer[n.ID]
 	for _, t := range it.targets {
-		if !w.placedU[t.u] && w.isPlace(t.u, peer.ID) {
+		if !w.placed[t.u] && w.isPlace(t.u, peer.ID) {
 			return t.u, w.lineOf(t.u, peer.ID), true
 		}
 	}
@@ -344,7 +349,7 @@ func (w *wirer) unitHeight(u *unit) int {
 
 // unit places a namespace with its top at y, and its containers beside it; line is the one that its wire comes to.
 func (w *wirer) unit(u *unit, y, line int) {
-	w.placedU[u] = true
+	w.placed[u] = true
 	if u.card != nil {
 		lines := w.lines(u.card)
 		w.box(u.card, ColNetns, y, w.rows(len(lines)))
@@ -375,6 +380,13 @@ func (w *wirer) box(d *draft, col, y, h int) {
 		for i, l := range w.lines(d) {
 			b.Lines = append(b.Lines, WiringLine{l.id, w.o.clean(l.text), first + i})
 		}
+	}
+	if h == 1 && col == ColContainer {
+		var more []string
+		for _, l := range w.lines(d) {
+			more = append(more, w.o.clean(l.text))
+		}
+		b.More = strings.Join(more, " ")
 	}
 	at := y + min(1, h-1)
 	if w.compact && col >= ColPort {
@@ -417,10 +429,4 @@ func (w *wirer) ownerOf(ns *topo.Node) string {
 		return cmp.Or(ns.Host, nsName(ns))
 	}
 	return nsName(ns)
-}
-
-// samePanel tells whether two links are drawn in the same host's panel.
-func (w *wirer) samePanel(a, b *topo.Node) bool {
-	x, y := w.netnsOf[a.ID], w.netnsOf[b.ID]
-	return x != nil && y != nil && x.Host == y.Host
 }

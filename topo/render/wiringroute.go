@@ -9,7 +9,7 @@ import (
 var wiringGaps = [WiringCols][2]int{{3, 4}, {3, 4}, {5, 14}, {3, 4}, {0, 0}}
 
 // wiringWidths are the least and the most that a column takes.
-var wiringWidths = [WiringCols][2]int{{14, 34}, {18, 40}, {13, 20}, {20, 42}, {16, 44}}
+var wiringWidths = [WiringCols][2]int{{14, 34}, {18, 40}, {13, 20}, {20, 42}, {16, 60}}
 
 // columns gives each column its place: as wide as what stands in it, within the width that there is.
 func (w *wirer) columns(width int) {
@@ -17,6 +17,9 @@ func (w *wirer) columns(width int) {
 	for i := range w.out.Boxes {
 		b := &w.out.Boxes[i]
 		n := textWidth(b.Name) + 4
+		if b.More != "" {
+			n += textWidth(b.More) + 2
+		}
 		for _, l := range b.Lines {
 			n = max(n, textWidth(l.Text)+4)
 		}
