@@ -20,7 +20,7 @@ const module = "github.com/nscope/nscope/"
 var direction = map[string][]string{
 	"cmd":               {""}, // everything
 	"tui":               {"fixtures", "capture", "topo", "inspect"},
-	"fixtures":          {"probe", "inspect/netns", "inspect/snapshot", "internal/nlwire", "internal/labfile"},
+	"fixtures":          {"probe", "inspect/netns", "inspect/snapshot", "internal/nlwire", "internal/labfile", "internal/kmod"},
 	"fixtures/peer":     {},
 	"fixtures/netlab":   {"inspect/netns", "inspect/snapshot"},
 	"capture":           {"topo", "inspect/netns", "inspect/snapshot"},
