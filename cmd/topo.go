@@ -17,7 +17,9 @@ func newTopo(a *app) *cobra.Command {
 		Long: `Show how NICs, bridges, overlays, veth pairs, macvlans, namespaces and
 containers are wired together; with TARGET only what belongs to it. Large
 groups are folded and counted: name one as TARGET, or use --full. A relation
-that only an engine claims and the kernel does not prove is marked so.
+that only an engine claims and the kernel does not prove is marked so. Devices
+that the kernel made by itself and nobody uses (gre0, sit0, bond0 ...) are left
+out of the tree and of pictures, but for -v and -o wide.
 
 With --matrix: which bridged network may talk to which, to the host and to the
 outside, found by evaluating rules, routes and bridges for the first packet of
@@ -31,7 +33,7 @@ source address) or unknown; -v and -o json name the rule that decided.`,
   nscope --from web1.json.zst --from web2.json.zst topo`,
 		Args: atMostOneArg("TARGET"),
 		RunE: func(c *cobra.Command, args []string) error {
-			target := ""
+			target, asked := "", ""
 			if len(args) == 1 {
 				target = args[0]
 			}
@@ -47,7 +49,7 @@ source address) or unknown; -v and -o json name the rule that decided.`,
 				if err != nil {
 					return err
 				}
-				g = g.Sub(n.ID)
+				g, asked = g.Sub(n.ID), n.ID
 			}
 			o := a.renderOptions()
 			o.ASCII, o.Full = ascii, full || target != ""
@@ -61,6 +63,11 @@ source address) or unknown; -v and -o json name the rule that decided.`,
 					fmt.Fprintln(a.out, g.Nodes[i].ID)
 				}
 				return nil
+			}
+			if a.output != "wide" && !a.verbose {
+				g = g.Quiet(asked)
+			}
+			switch a.output {
 			case "dot":
 				return render.Dot(a.out, g)
 			case "mermaid":
