@@ -38,6 +38,7 @@ func Build(snaps ...*snapshot.Snapshot) *Graph {
 	b.carries()
 	b.tunnels()
 	b.services()
+	b.virtuals()
 	b.nameSpaces()
 	return b.finish()
 }
@@ -61,6 +62,7 @@ type builder struct {
 	carried map[*link][]*netw // networks that a link carries
 	raw     map[string]raw
 	svcIdx  map[string]*svc
+	virts   []*virtual
 
 	dockerDirs map[string]bool // directories of netns files beside …/docker/netns
 	gaps       []pendingGap
@@ -74,6 +76,7 @@ type raw struct {
 	work *work
 	net  *netw
 	svc  *svc
+	virt *virtual
 }
 
 // allSpaces are the namespaces of all kernels, sorted within each.
@@ -115,6 +118,7 @@ func (b *builder) finish() *Graph {
 	g.ix.raw, g.ix.sources = b.raw, b.sources
 	// What follows packets needs the wires.
 	b.backends()
+	b.virtualBackends()
 	b.publishes()
 	b.takeEdges()
 	g.ix.indexEdges(g)
@@ -141,7 +145,7 @@ func compareEdges(x, y *Edge) int {
 		cmp.Compare(a.VNI, c.VNI), cmp.Compare(a.Port, c.Port), strings.Compare(a.By, c.By), strings.Compare(a.Source, c.Source),
 		slices.Compare(a.MACs, c.MACs), cmp.Compare(a.Weight, c.Weight), cmp.Compare(a.Mark, c.Mark), strings.Compare(a.State, c.State),
 		cmp.Compare(a.HostPortTo, c.HostPortTo), slices.Compare(a.From, c.From), strings.Compare(a.Rule, c.Rule), cmp.Compare(a.ProxyPID, c.ProxyPID),
-		strings.Compare(a.Note, c.Note), strings.Compare(a.Scheduler, c.Scheduler))
+		strings.Compare(a.Note, c.Note), strings.Compare(a.Scheduler, c.Scheduler), cmp.Compare(a.Share, c.Share))
 }
 
 // foldGaps takes over the snapshots' gaps and adds the graph's own, equal ones folded into one with a count.

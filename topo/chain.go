@@ -16,6 +16,11 @@ import (
 type Balancer struct {
 	Netns, Service *Node
 	Network, VIP   string
+	// By is dnat or ipvs for a service of which no engine tells; then Port and Proto are the service's too.
+	By    string
+	Port  uint16
+	Proto string
+	From  []string // the senders for whom rules do it
 	// Mark is 0 where it is not known: no rules or no IPVS entries were read, or Note says why.
 	Mark      uint32
 	Scheduler string
@@ -31,7 +36,10 @@ type Member struct {
 	Weight int32
 	Method string // masq, route, tunnel
 	Active uint32 // connections
-	// Container has the address, nil where none that was inspected does.
+	// Share is the part of new connections that rules send there by lot, 0 where it is not known.
+	Share float64
+	// Container has the address, nil where none that was inspected does. Of a service of which no engine tells it may be a
+	// namespace.
 	Container *Node
 	// Task and Node are what the swarm calls it, and where it says it is.
 	Task, Node string
@@ -58,10 +66,7 @@ func (m *Member) Name(g *Graph) string {
 // Balancers are the load balancers of a service, by namespace and VIP, each with its members. Those that IPVS has and the
 // engine does not know, and those that the engine has running and IPVS does not have, are both there and say so.
 func (g *Graph) Balancers(service *Node) []Balancer {
-	s := g.index().raw[service.ID].svc
-	if s == nil {
-		return nil
-	}
+	s, virt := g.index().raw[service.ID].svc, g.index().raw[service.ID].virt
 	var out []Balancer
 	for _, e := range g.In(service.ID, EdgeBalances) {
 		ns, ok := g.Node(e.From)
@@ -69,12 +74,24 @@ func (g *Graph) Balancers(service *Node) []Balancer {
 			continue
 		}
 		a := &e.Attrs
-		b := Balancer{Netns: ns, Service: service, Network: a.Network, VIP: a.Address, Mark: a.Mark, Scheduler: a.Scheduler, Rule: a.Rule, Note: a.Note}
+		b := Balancer{Netns: ns, Service: service, Network: a.Network, VIP: a.Address, Mark: a.Mark, Scheduler: a.Scheduler, Rule: a.Rule, Note: a.Note,
+			By: a.By, Port: a.HostPort, Proto: a.Proto, From: a.From}
+		if virt != nil {
+			b.Members = g.virtualMembers(virt)
+		}
 		sp := g.index().raw[ns.ID].sp
-		if entry := sp.marked(a.Mark); entry != nil {
+		if entry := sp.marked(a.Mark); entry != nil && s != nil {
 			b.Members = g.members(s, sp, entry, a.Address)
 		}
 		out = append(out, b)
+	}
+	return out
+}
+
+func (g *Graph) virtualMembers(v *virtual) (out []Member) {
+	for _, m := range v.members {
+		out = append(out, Member{Addr: m.to.Addr(), Port: m.to.Port(), Weight: m.weight, Method: m.method, Active: m.active, Share: m.share,
+			Container: g.answerer(v.sp, m.to.Addr())})
 	}
 	return out
 }
@@ -154,7 +171,7 @@ func (s *svc) running(network string) map[netip.Addr]runningTask {
 // is empty.
 func (g *Graph) ChainOf(e *Edge) []string {
 	a := &e.Attrs
-	if e.Kind != EdgePublishes || a.Address == "" {
+	if e.Kind != EdgePublishes || a.Address == "" || a.By == byIPVS {
 		return nil
 	}
 	port := a.TargetPort
@@ -304,20 +321,16 @@ func (l *link) leaves(subnet netip.Prefix) string {
 		src = src.Next()
 	}
 	dst := clientOf(src)
-	out, gw, ok := sp.route(dst)
-	if !ok || out == l {
+	way, ok := sp.rules().Route(ruleset.RouteQuery{Dst: dst, Src: src, In: l.l.Name})
+	out := sp.byIdx[way.Out.Index]
+	if !ok || way.Type != "unicast" || out == nil || out == l {
 		return ""
 	}
-	env := ruleEnv{sp}
 	p := ruleset.First(6, netip.AddrPortFrom(src, clientPort), netip.AddrPortFrom(dst, 443))
 	p.Known = p.Known&^ruleset.FPhys | ruleset.FIn | ruleset.FOut
-	p.Out, p.NextHop = env.iface(out), gw
-	fam := "ip"
-	if src.Is6() {
-		fam = "ip6"
-	}
+	p.Out, p.NextHop = way.Out, way.Gateway
 	// At this hook the link that a packet came through is no longer told (nf_hook_state.in is none).
-	r := sp.rules().Eval(ruleset.At{Family: fam, Hook: "postrouting"}, p, env)
+	r := sp.eval("postrouting", p)
 	from := subnet.Masked().String() + " leaves through " + out.l.Name
 	switch {
 	case r.Verdict == ruleset.Unknown:

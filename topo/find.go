@@ -354,6 +354,9 @@ func (f *finder) published(e *Edge, from, to *Node) {
 	case a.Note != "":
 		s += ": " + a.Note
 	}
+	if may, why := f.g.Hairpin(e); may != "" {
+		s += "; " + hairpinWords(f.g.shortName(from), may, why)
+	}
 	var related []*Node
 	if from.Kind == KindService {
 		related = f.g.Members(from)

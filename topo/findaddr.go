@@ -154,6 +154,13 @@ func (f *finder) vips(a netip.Addr) {
 			continue
 		}
 		s := fmt.Sprintf("%s is the VIP of service %s", a, n.Name)
+		virt := f.g.index().raw[n.ID].virt
+		if virt != nil {
+			s += f.g.on(n) + " for port " + strings.Join(n.Attrs.Ports, ", ")
+			if virt.name == "" {
+				s = virt.id() + " is a VIP" + f.g.on(n)
+			}
+		}
 		var related []*Node
 		for _, e := range f.g.In(n.ID, EdgeBalances) {
 			if e.Attrs.Address != a.String() {
@@ -168,6 +175,10 @@ func (f *finder) vips(a netip.Addr) {
 		}
 		if by := f.g.balancedHow(n, a.String(), nil); by != "" {
 			s += ", balanced in " + by
+		}
+		if virt != nil {
+			f.hit(n, "VIP", s, append(related, f.g.Members(n)...)...)
+			continue
 		}
 		s += ", for " + count(len(f.g.Members(n)), "container") + " here"
 		if k := len(n.Attrs.Backends); k > 0 {

@@ -20,6 +20,8 @@ func (f *finder) publishedHow(e *Edge) string {
 		parts = append(parts, "through the routing mesh")
 	case a.By == "host":
 		parts = append(parts, "in host mode")
+	case a.By == byIPVS:
+		parts = append(parts, fmt.Sprintf("by IPVS %s to %s, weight %d", a.Scheduler, a.Address, a.Weight))
 	case a.By == "dnat" && len(chain) == 0:
 		parts = append(parts, "by DNAT")
 	}
@@ -30,11 +32,10 @@ func (f *finder) publishedHow(e *Edge) string {
 		}
 		parts = append(parts, s)
 		if len(a.From) > 0 && !slices.Equal(a.From, []string{fromOutside, fromHost, fromLoopback}) {
-			var from []string
-			for _, w := range a.From {
-				from = append(from, cmpOr(map[string]string{fromOutside: "from outside", fromHost: "from itself", fromLoopback: "from its loopback"}[w], w))
-			}
-			parts = append(parts, "for packets "+enumerate(from))
+			parts = append(parts, "for packets "+senderWords(a.From))
+		}
+		if a.Share != 0 {
+			parts = append(parts, "for "+percent(a.Share)+" of new connections")
 		}
 	}
 	if a.By == "proxy" || a.ProxyPID != 0 && len(chain) > 0 {
@@ -77,6 +78,8 @@ func (g *Graph) balancedHow(n *Node, vip string, in *Node) string {
 				to = append(to, text)
 			}
 			s += fmt.Sprintf(" by mark %s, IPVS %s to %s", markWords(b.Mark), b.Scheduler, cmpOr(enumerate(to), "nobody"))
+		case b.By != "":
+			s += " " + g.virtualHow(&b)
 		case b.Note != "":
 			s += paren(b.Note)
 		}
@@ -86,6 +89,60 @@ func (g *Graph) balancedHow(n *Node, vip string, in *Node) string {
 		return g.balancers(n, vip)
 	}
 	return enumerate(sortedSet(by))
+}
+
+// virtualHow says by what a service is balanced of which no engine tells, and to whom.
+func (g *Graph) virtualHow(b *Balancer) string {
+	how := "by rules"
+	switch {
+	case b.By == byIPVS:
+		how = "by IPVS " + b.Scheduler
+	case b.Rule != "":
+		how = "by " + b.Rule
+	}
+	var to []string
+	for i := range b.Members {
+		to = append(to, g.memberWords(&b.Members[i]))
+	}
+	return how + " to " + cmpOr(enumerate(to), "nobody") + fromWords(b.From, " for packets ")
+}
+
+// memberWords names a member by address and port, name, and what part of the connections it gets.
+func (g *Graph) memberWords(m *Member) string {
+	s := m.Addr.String()
+	if m.Port != 0 {
+		s = netip.AddrPortFrom(m.Addr, m.Port).String()
+	}
+	if m.Container != nil && m.Container.Kind == KindNetns {
+		s += " " + g.netnsPhrase(m.Container)
+	} else if name := m.Name(g); name != "" {
+		s += " " + name
+	}
+	switch {
+	case m.Share != 0:
+		s += paren(percent(m.Share))
+	case m.Method != "" && m.Weight != 1:
+		s += fmt.Sprintf(" weight %d", m.Weight)
+	}
+	return s
+}
+
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', 0, 64) + "%" }
+
+// fromWords say for whose packets something is so, where it is not for everybody's.
+func fromWords(from []string, before string) string {
+	if len(from) == 0 || slices.Contains(from, fromOutside) && slices.Contains(from, fromHost) {
+		return ""
+	}
+	return before + senderWords(from)
+}
+
+func senderWords(from []string) string {
+	var out []string
+	for _, w := range from {
+		out = append(out, cmpOr(map[string]string{fromOutside: "from outside", fromHost: "from itself", fromLoopback: "from its loopback"}[w], w))
+	}
+	return enumerate(out)
 }
 
 // spaces are the namespaces of the graph with what was read in them.
@@ -118,15 +175,23 @@ func entryWords(v *snapshot.IPVSService) string {
 	return netip.AddrPortFrom(v.Addr, v.Port).String() + "/" + v.Protocol
 }
 
-// virtuals are entries of IPVS by address: those of kube-proxy.
+// virtuals are services that rules or IPVS make at an address and that are not in the graph: where there are very many, and
+// entries of IPVS at a namespace's own address.
 func (f *finder) virtuals(a netip.Addr) {
 	f.spaces(func(n *Node, sp *space) {
+		if !slices.ContainsFunc(f.g.Out(n.ID, EdgeBalances), func(e *Edge) bool { return e.Attrs.Address == a.String() && e.Attrs.By != "" }) {
+			all, _ := sp.virtualServices(a, maxFollowed)
+			for _, v := range all {
+				b := Balancer{By: v.by, Scheduler: v.scheduler, Rule: v.rule, From: v.from, Members: f.g.virtualMembers(v)}
+				f.hit(n, "VIP", fmt.Sprintf("%s is the VIP of %s in %s, balanced %s", v.id(), cmpOr(v.name, "a service"), f.g.netnsPhrase(n), f.g.virtualHow(&b)))
+			}
+		}
 		if sp.ns.IPVS == nil {
 			return
 		}
 		for i := range sp.ns.IPVS.Services {
 			v := &sp.ns.IPVS.Services[i]
-			if v.FWMark != 0 || v.Addr != a {
+			if v.FWMark != 0 || v.Addr != a || !sp.isNodeAddr(a) {
 				continue
 			}
 			var to []string

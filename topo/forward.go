@@ -33,8 +33,10 @@ type answer struct {
 	side
 	// to are the addresses that it is translated to: several where a rule draws lots. None: it is not translated.
 	to []netip.AddrPort
-	// by is the rule that translates, told where it is one.
-	by string
+	// share is the part of new connections that go to each, where it is known and not all.
+	share map[netip.AddrPort]float64
+	// by is the rule that translates, told where it is one; via the one that asks for the address, where one does.
+	by, via string
 	// dropped: it does not get past the hook.
 	dropped bool
 	// unknown says why it cannot be told.
@@ -53,15 +55,44 @@ func (sp *space) rulesRead() bool {
 	})
 }
 
-// rules are those of the namespace, ready to be evaluated.
-func (sp *space) rules() *ruleset.Ruleset {
-	sp.rsOnce.Do(func() { sp.rs = ruleset.New(&sp.ns.Netfilter) })
+// rules are those of the namespace with what they ask of it, ready to be evaluated.
+func (sp *space) rules() *ruleset.Space {
+	sp.rsOnce.Do(func() { sp.rs = ruleset.NewSpace(sp.ns) })
 	return sp.rs
+}
+
+// eval runs a packet through one hook of the namespace.
+func (sp *space) eval(hook string, p ruleset.Packet) ruleset.Result {
+	return sp.rules().Rules.Eval(ruleset.At{Family: p.Family, Hook: hook}, p, sp.rules())
+}
+
+// owns reports whether packets to an address are delivered in the namespace itself.
+func (sp *space) owns(a netip.Addr) bool { return sp.rules().Owns(a) }
+
+// mainAddr is a link's first global address of a family.
+func (l *link) mainAddr(v4 bool) netip.Addr {
+	var local netip.Addr
+	for _, a := range l.l.Addrs {
+		ad := a.Prefix.Addr()
+		switch {
+		case ad.Is4() != v4:
+		case ad.IsLinkLocalUnicast():
+			local = ad
+		default:
+			return ad
+		}
+	}
+	return local
 }
 
 // uplinks are the links through which packets come from outside: those of the default route, else those with a global
 // address that are no bridge.
 func (sp *space) uplinks() []*link {
+	sp.upOnce.Do(func() { sp.ups = sp.findUplinks() })
+	return sp.ups
+}
+
+func (sp *space) findUplinks() []*link {
 	var out, other []*link
 	for _, l := range sp.links {
 		def := slices.ContainsFunc(sp.ns.Routes, func(r snapshot.Route) bool {
@@ -143,21 +174,18 @@ func (sp *space) sides(at netip.Addr) []side {
 func (sp *space) packet(s side, proto uint8, port uint16) ruleset.Packet {
 	p := ruleset.First(proto, netip.AddrPortFrom(s.src, clientPort), netip.AddrPortFrom(s.dst, port))
 	p.Known |= ruleset.FIn | ruleset.FOut
-	env := ruleEnv{sp}
 	if s.hook == "output" {
 		p.Local = true
-		out := sp.byName["lo"]
-		if !sp.owns(s.dst) {
-			if l, gw, ok := sp.route(s.dst); ok {
-				out, p.NextHop = l, gw
-			} else {
-				p.Known &^= ruleset.FOut
-			}
+		if r, ok := sp.rules().Route(ruleset.RouteQuery{Dst: s.dst, Src: s.src, Proto: proto, Sport: clientPort, Dport: port, OpenUID: true}); ok && (r.Type == "local" || r.Type == "unicast") {
+			p.Out, p.NextHop = r.Out, r.Gateway
+		} else {
+			p.Known &^= ruleset.FOut
 		}
-		p.Out = env.iface(out)
 		return p
 	}
-	p.In = env.iface(s.in)
+	if s.in != nil {
+		p.In = sp.rules().Iface(s.in.l.Name)
+	}
 	if s.in != nil && s.in.l.Master != 0 { // through a bridge's port
 		p.Known &^= ruleset.FPhys
 	}
@@ -167,11 +195,7 @@ func (sp *space) packet(s side, proto uint8, port uint16) ruleset.Packet {
 // ask evaluates what a sender's packet becomes.
 func (sp *space) ask(s side, proto uint8, port uint16) answer {
 	a := answer{side: s}
-	fam := "ip"
-	if s.dst.Is6() {
-		fam = "ip6"
-	}
-	r := sp.rules().Eval(ruleset.At{Family: fam, Hook: s.hook}, sp.packet(s, proto, port), ruleEnv{sp})
+	r := sp.eval(s.hook, sp.packet(s, proto, port))
 	ways := []ruleset.Result{r}
 	if r.Verdict == ruleset.Unknown {
 		ways = r.Alternatives
@@ -194,9 +218,17 @@ func (sp *space) ask(s side, proto uint8, port uint16) answer {
 		case p.Dst == s.dst && p.Dport == port:
 			plain++
 		default:
-			if to := netip.AddrPortFrom(p.Dst, p.Dport); !slices.Contains(a.to, to) {
+			to, share := netip.AddrPortFrom(p.Dst, p.Dport), w.Share
+			if !slices.Contains(a.to, to) {
 				a.to = append(a.to, to)
+			} else if share += a.share[to]; w.Share == 0 || a.share[to] == 0 {
+				share = 0
 			}
+			if a.share == nil {
+				a.share = map[netip.AddrPort]float64{}
+			}
+			a.share[to] = share
+			a.via = cmpOr(a.via, takenBy(w, s.dst))
 			by := translatedBy(w)
 			if a.by != "" && by != a.by {
 				by = "several rules"
@@ -211,7 +243,10 @@ func (sp *space) ask(s side, proto uint8, port uint16) answer {
 		a.dropped = false
 	}
 	if a.unknown != "" {
-		a.to, a.by, a.dropped = nil, "", false
+		a.to, a.by, a.via, a.dropped = nil, "", "", false
+	}
+	if len(a.to) == 1 && a.share[a.to[0]] > 0.999 {
+		a.share = nil
 	}
 	slices.SortFunc(a.to, netip.AddrPort.Compare)
 	return a
@@ -247,16 +282,35 @@ func translatedBy(r *ruleset.Result) string {
 	return ""
 }
 
+// takenBy names the rule that asked for an address.
+func takenBy(r *ruleset.Result, a netip.Addr) string {
+	for i := range r.Steps {
+		src := r.Steps[i].Source()
+		if src == nil {
+			continue
+		}
+		for _, x := range src.Exprs {
+			for _, m := range x.Matches {
+				if m.Op == snapshot.NfEq && strings.HasSuffix(m.Left.Key, " daddr") && slices.ContainsFunc(m.Values, func(v snapshot.NfValue) bool {
+					return v.Prefix.IsValid() && v.Prefix.IsSingleIP() && v.Prefix.Addr() == a
+				}) {
+					return r.Steps[i].String()
+				}
+			}
+			if x.Map != nil && slices.ContainsFunc(x.Map.Key.Parts, func(o snapshot.NfOperand) bool { return strings.HasSuffix(o.Key, " daddr") }) {
+				return r.Steps[i].String()
+			}
+		}
+	}
+	return ""
+}
+
 // markOf is the mark that a packet has that came through a link and is delivered in the namespace, once it is past the
 // input hook's mangling, and the rule that gave it.
 func (sp *space) markOf(s side, proto uint8, port uint16) (mark uint32, by string, ok bool) {
-	fam := "ip"
-	if s.dst.Is6() {
-		fam = "ip6"
-	}
 	p := sp.packet(s, proto, port)
 	for _, hook := range []string{"prerouting", "input"} {
-		r := sp.rules().Eval(ruleset.At{Family: fam, Hook: hook}, p, ruleEnv{sp})
+		r := sp.eval(hook, p)
 		if r.Verdict != ruleset.Accept || !r.Packet.Says(ruleset.FMark) {
 			return 0, "", false
 		}

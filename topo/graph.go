@@ -181,7 +181,9 @@ type EdgeAttrs struct {
 	HostAddr   string `json:"host_addr,omitempty"`
 	HostPort   uint16 `json:"host_port,omitempty"`
 	TargetPort uint16 `json:"target_port,omitempty"`
-	By         string `json:"by,omitempty"` // dnat, proxy, mesh, host; empty where nothing implements the claim
+	// By is dnat, ipvs, proxy, mesh or host; empty where nothing implements the claim. Of balances: dnat or ipvs where no
+	// engine tells of the service.
+	By string `json:"by,omitempty"`
 	// HostPortTo is the last port of a range that is translated alike, where a rule and no engine says so.
 	HostPortTo uint16 `json:"host_port_to,omitempty"`
 	// From are the senders whose packets rules translate: "outside", "from 192.0.2.0/24" or "from 192.0.2.7-192.0.2.9"
@@ -196,8 +198,11 @@ type EdgeAttrs struct {
 	// such port; of a backend, that the balancer has none.
 	Note string `json:"note,omitempty"`
 	// Load balancing.
-	Weight int    `json:"weight,omitempty"`
-	Mark   uint32 `json:"mark,omitempty"`
+	Weight int `json:"weight,omitempty"`
+	// Share is the part of new connections that rules send there by lot, between 0 and 1. Absent where it is all of them,
+	// and where it is not known.
+	Share float64 `json:"share,omitempty"`
+	Mark  uint32  `json:"mark,omitempty"`
 	// Scheduler is that of the balancer's entry: rr, wrr, lc …
 	Scheduler string `json:"scheduler,omitempty"`
 	// Network is the name of the one on which the relation is, for balances and backend.

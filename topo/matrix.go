@@ -81,7 +81,7 @@ func (g *Graph) Matrix() []Matrix {
 			}
 			ns, ok := g.Netns(l)
 			m, fit := g.matrixNet(n.Name, l)
-			if ok && fit && g.Namespace(ns) != nil {
+			if ok && fit && g.space(ns) != nil {
 				nets[ns] = append(nets[ns], m)
 			}
 		}
@@ -89,7 +89,7 @@ func (g *Graph) Matrix() []Matrix {
 	out := []Matrix{}
 	for ns, of := range nets {
 		slices.SortFunc(of, func(a, b matrixNet) int { return strings.Compare(a.name, b.name) })
-		out = append(out, matrixOf(ns, ruleset.NewSpace(g.Namespace(ns)), of))
+		out = append(out, matrixOf(ns, g.space(ns).rules(), of))
 	}
 	slices.SortFunc(out, func(a, b Matrix) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Netns, b.Netns))

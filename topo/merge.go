@@ -58,7 +58,9 @@ type space struct {
 	work              []*work // what runs in it
 
 	rsOnce sync.Once
-	rs     *ruleset.Ruleset
+	rs     *ruleset.Space
+	upOnce sync.Once
+	ups    []*link
 }
 
 // link is one link of a space.

@@ -339,7 +339,7 @@ func Explicit(n *Node) string {
 	case KindNetwork:
 		return at + "net:" + shortID(n.Attrs.NetworkID)
 	case KindService:
-		return "service:" + n.Attrs.ServiceID
+		return at + "service:" + n.Attrs.ServiceID
 	case KindVTEP:
 		return n.ID
 	case KindNetns:

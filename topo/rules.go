@@ -133,7 +133,6 @@ func (g *Graph) packetsOf(ns, own, n *Node) []ruleset.Packet {
 	if sp == nil {
 		return nil
 	}
-	env := ruleEnv{sp}
 	var out []ruleset.Packet
 	for _, l := range g.linksIn(own) {
 		raw := g.Link(l)
@@ -147,7 +146,7 @@ func (g *Graph) packetsOf(ns, own, n *Node) []ruleset.Packet {
 			}
 			to := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FDst, Dst: addr}
 			from := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FSrc, Src: addr}
-			if r, ok := env.Route(ruleset.RouteQuery{Dst: addr}); ok && r.Type == "unicast" && !r.Gateway.IsValid() {
+			if r, ok := sp.rules().Route(ruleset.RouteQuery{Dst: addr}); ok && r.Type == "unicast" && !r.Gateway.IsValid() {
 				to.Out, from.In = r.Out, r.Out
 			}
 			out = append(out, to, from)
@@ -192,7 +191,7 @@ func (g *Graph) rulesOf(n *Node, sp *space, packets []ruleset.Packet, o RuleOpti
 	for _, hook := range ruleHooks {
 		for _, fam := range []string{"netdev", "bridge", "arp", "ip", "ip6"} {
 			at := ruleset.At{Family: fam, Hook: hook}
-			steps := sp.rules().Reach(at, ruleset.Packet{Family: packetFamily(fam)}, ruleset.Blank{})
+			steps := sp.rules().Rules.Reach(at, ruleset.Packet{Family: packetFamily(fam)}, ruleset.Blank{})
 			if packets != nil {
 				steps = touched(sp, at, steps, packets)
 			}
@@ -230,7 +229,7 @@ func touched(sp *space, at ruleset.At, all []ruleset.Step, packets []ruleset.Pac
 		if p.Out.Name != "" && (at.Hook == "output" || at.Hook == "postrouting" || at.Hook == "forward") {
 			p.Known |= ruleset.FOut
 		}
-		for _, s := range sp.rules().Reach(at, p, ruleEnv{sp}) {
+		for _, s := range sp.rules().Rules.Reach(at, p, sp.rules()) {
 			may[s.Ref] = true
 		}
 	}

@@ -351,6 +351,9 @@ func (g *Graph) networkWhat(n *Node) string {
 
 // serviceSentence says what a service is, where it is balanced and who its members are.
 func (g *Graph) serviceSentence(n *Node) string {
+	if g.index().raw[n.ID].virt != nil {
+		return fmt.Sprintf("%s is a service with VIP %s for port %s, balanced in %s", n.Name, strings.Join(n.Attrs.VIPs, ", "), strings.Join(n.Attrs.Ports, ", "), g.balancedHow(n, "", nil))
+	}
 	s := n.Name + " is a swarm service"
 	if k := len(n.Attrs.VIPs); k > 0 {
 		s += " with VIP" + map[bool]string{true: "s"}[k > 1] + " " + strings.Join(n.Attrs.VIPs, ", ")

@@ -14,7 +14,7 @@ const maxFollowed = 512
 // unclaimed draws the ports of a namespace that rules translate and no engine claims.
 func (b *builder) unclaimed(done map[*space][]EdgeAttrs) {
 	for _, sp := range b.allSpaces() {
-		if !sp.rulesRead() {
+		if b.balancedPorts(sp); !sp.rulesRead() {
 			continue
 		}
 		found, cut := candidates(&sp.ns.Netfilter, false)
@@ -193,9 +193,10 @@ func (b *builder) follow(sp *space, q askedPort) {
 		v4          bool
 	}
 	type answers struct {
-		at   []netip.Addr
-		from map[netip.Addr]senders
-		rule string
+		at    []netip.Addr
+		from  map[netip.Addr]senders
+		rule  string
+		share float64
 	}
 	var order []target
 	got := map[target]*answers{}
@@ -220,7 +221,7 @@ func (b *builder) follow(sp *space, q askedPort) {
 			}
 			a := got[t]
 			if a == nil {
-				a = &answers{from: map[netip.Addr]senders{}}
+				a = &answers{from: map[netip.Addr]senders{}, share: first.share[to]}
 				got[t] = a
 				order = append(order, t)
 			}
@@ -228,7 +229,9 @@ func (b *builder) follow(sp *space, q askedPort) {
 				a.at = append(a.at, s.dst)
 			}
 			a.from[s.dst] = a.from[s.dst].with(s)
-			a.rule = first.by
+			if a.rule = first.by; a.share != first.share[to] {
+				a.share = 0 // it depends on who asks
+			}
 		}
 	}
 	for _, t := range order {
@@ -236,7 +239,7 @@ func (b *builder) follow(sp *space, q askedPort) {
 			continue // a service's, which names it
 		}
 		got := got[t]
-		a := EdgeAttrs{Proto: protoName(q.proto), HostPort: q.from, TargetPort: t.first, Address: t.to.String(), By: "dnat", Rule: got.rule}
+		a := EdgeAttrs{Proto: protoName(q.proto), HostPort: q.from, TargetPort: t.first, Address: t.to.String(), By: byDNAT, Rule: got.rule, Share: rounded(got.share)}
 		if q.to != q.from {
 			a.HostPortTo = q.to
 		}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"cmp"
 	enc "encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -26,18 +27,20 @@ import (
 // natLab is a client outside, a router, and two namespaces on a bridge of the router's. The client has the address that
 // topo takes for one outside.
 type natLab struct {
+	bridge    string
 	out, host *netlab.Space
 	in        [2]*netlab.Space
 	inAddr    [2]netip.Addr
-	addrs     []netip.Addr // the router's
-	send      int          // raw socket of the client
-	see       [2]int       // what arrives in each namespace
+	addrs     []netip.Addr          // the router's
+	send      map[*netlab.Space]int // raw sockets
+	see       [2]int                // what arrives in each namespace
 	snap      *snapshot.Snapshot
 }
 
-func newNATLab(t *testing.T) *natLab {
-	l := &natLab{inAddr: [2]netip.Addr{netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("10.66.0.3")},
-		addrs: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3"), netip.MustParseAddr("10.66.0.1")}}
+func newNATLab(t *testing.T, bridge string, gateway netip.Prefix, in [2]netip.Addr) *natLab {
+	t.Helper()
+	l := &natLab{bridge: bridge, inAddr: in, send: map[*netlab.Space]int{},
+		addrs: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3"), gateway.Addr()}}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -56,18 +59,22 @@ func newNATLab(t *testing.T) *natLab {
 	must(l.out.Addr("eth0", pfx("198.51.100.77/24")))
 	must(l.host.Addr("eth0", pfx("198.51.100.2/24")))
 	must(l.host.Addr("eth0", pfx("198.51.100.3/24")))
-	must(l.host.Bridge("br0", pfx("10.66.0.1/24")))
+	must(l.host.Bridge(bridge, gateway))
 	for i := range l.in {
 		l.in[i] = space(fmt.Sprintf("c%d", i+1))
 		name := fmt.Sprintf("v%d", i+1)
 		must(l.host.Veth(name, l.in[i], "eth0"))
-		must(l.host.SetMaster(name, "br0"))
-		must(l.in[i].Addr("eth0", netip.PrefixFrom(l.inAddr[i], 24)))
+		must(l.host.SetMaster(name, bridge))
+		must(l.in[i].Addr("eth0", netip.PrefixFrom(l.inAddr[i], gateway.Bits())))
 		must(l.in[i].Up("eth0"))
+		must(l.in[i].DefaultRoute(gateway.Addr()))
 		must(l.host.Up(name))
 		must(l.in[i].Do(func() (err error) {
 			l.see[i], err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
 			if err != nil {
+				return err
+			}
+			if err := unix.SetsockoptInt(l.see[i], unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20); err != nil {
 				return err
 			}
 			return unix.SetsockoptTimeval(l.see[i], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 20})
@@ -76,17 +83,29 @@ func newNATLab(t *testing.T) *natLab {
 	}
 	must(l.out.Up("eth0"))
 	must(l.host.Up("eth0"))
-	must(l.host.Up("br0"))
+	must(l.host.Up(bridge))
 	must(l.out.DefaultRoute(l.addrs[0]))
 	must(l.host.DefaultRoute(netip.MustParseAddr("198.51.100.77")))
 	must(l.host.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }))
-	must(l.out.Do(func() (err error) {
-		l.send, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-		return err
-	}))
-	t.Cleanup(func() { unix.Close(l.send) })
+	for _, s := range []*netlab.Space{l.out, l.host, l.in[0], l.in[1]} {
+		must(s.Do(func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+			l.send[s] = fd
+			t.Cleanup(func() { unix.Close(fd) })
+			return err
+		}))
+	}
+	l.snap = l.collect(t)
+	return l
+}
+
+// collect takes a snapshot of the lab alone.
+func (l *natLab) collect(t *testing.T) *snapshot.Snapshot {
+	t.Helper()
 	snap, err := inspect.Collect(t.Context(), inspect.WithoutEngines())
-	must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	snap.Namespaces = slices.DeleteFunc(snap.Namespaces, func(n snapshot.Namespace) bool {
 		return n.ID != l.host.ID() && n.ID != l.out.ID() && n.ID != l.in[0].ID() && n.ID != l.in[1].ID()
 	})
@@ -94,16 +113,16 @@ func newNATLab(t *testing.T) *natLab {
 		t.Fatalf("the lab itself: %d namespaces", len(snap.Namespaces))
 	}
 	snap.Gaps = nil
-	l.snap = snap
-	return l
+	return snap
 }
 
 func htons(n uint16) uint16 { return n>>8 | n<<8 }
 
-// emit sends the first packet of a connection from the client.
-func (l *natLab) emit(t *testing.T, proto uint8, sport uint16, dst netip.Addr, dport uint16) {
+// emit sends the first packet of a connection from one of the namespaces. Its payload is the source port, which may change
+// on the way.
+func (l *natLab) emit(t *testing.T, from *netlab.Space, src netip.Addr, proto uint8, sport uint16, dst netip.Addr, dport uint16) {
 	t.Helper()
-	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocol(proto), SrcIP: netip.MustParseAddr("198.51.100.77").AsSlice(), DstIP: dst.AsSlice()}
+	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocol(proto), SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
 	var l4 gopacket.SerializableLayer
 	if proto == unix.IPPROTO_TCP {
 		tcp := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), SYN: true, Window: 1000}
@@ -115,21 +134,27 @@ func (l *natLab) emit(t *testing.T, proto uint8, sport uint16, dst netip.Addr, d
 		l4 = udp
 	}
 	buf := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, l4); err != nil {
+	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, l4, gopacket.Payload(enc.BigEndian.AppendUint16(nil, sport))); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Sendto(l.send, buf.Bytes(), 0, &unix.SockaddrInet4{Addr: dst.As4()}); err != nil {
+	if err := unix.Sendto(l.send[from], buf.Bytes(), 0, &unix.SockaddrInet4{Addr: dst.As4()}); err != nil && !errors.Is(err, unix.EPERM) { // dropped by a rule
 		t.Fatal(err)
 	}
 }
 
 const markerPort = 9
 
-// arrived reads what came into a namespace until the packet with the marker's source port: by source port, the
-// destination port with which it came.
-func (l *natLab) arrived(t *testing.T, i int, marker uint16) map[uint16]uint16 {
+// came is a packet as it arrived.
+type came struct {
+	src   netip.Addr
+	dport uint16
+}
+
+// arrived reads what came into a namespace until the packet with the marker's source port, by the source port with which
+// each was sent.
+func (l *natLab) arrived(t *testing.T, i int, marker uint16) map[uint16]came {
 	t.Helper()
-	out := map[uint16]uint16{}
+	out := map[uint16]came{}
 	buf := make([]byte, 2048)
 	for {
 		n, _, err := unix.Recvfrom(l.see[i], buf, 0)
@@ -137,14 +162,21 @@ func (l *natLab) arrived(t *testing.T, i int, marker uint16) map[uint16]uint16 {
 			t.Fatalf("the lab itself: no marker in %s: %v", l.in[i].Name, err)
 		}
 		head := int(buf[0]&15) * 4
-		if n < head+4 || buf[9] != unix.IPPROTO_TCP && buf[9] != unix.IPPROTO_UDP || netip.AddrFrom4([4]byte(buf[16:20])) != l.inAddr[i] {
+		if n < head+10 || buf[9] != unix.IPPROTO_TCP && buf[9] != unix.IPPROTO_UDP || netip.AddrFrom4([4]byte(buf[16:20])) != l.inAddr[i] {
 			continue
 		}
-		sport, dport := enc.BigEndian.Uint16(buf[head:]), enc.BigEndian.Uint16(buf[head+2:])
+		data := head + 8
+		if buf[9] == unix.IPPROTO_TCP {
+			data = head + int(buf[min(head+12, n-1)]>>4)*4
+		}
+		if n < data+2 {
+			continue // an answer
+		}
+		sport, dport := enc.BigEndian.Uint16(buf[data:]), enc.BigEndian.Uint16(buf[head+2:])
 		if sport == marker {
 			return out
 		}
-		out[sport] = dport
+		out[sport] = came{netip.AddrFrom4([4]byte(buf[12:16])), dport}
 	}
 }
 
@@ -245,7 +277,8 @@ var wrongOnce = []uint64{9513856027183226307}
 // just what arrived where, and what arrived has an edge.
 func TestPublishedByRandomRules(t *testing.T) {
 	nettest.NeedsRoot(t)
-	l := newNATLab(t)
+	l := newNATLab(t, "br0", netip.MustParsePrefix("10.66.0.1/24"), [2]netip.Addr{netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("10.66.0.3")})
+	client := netip.MustParseAddr("198.51.100.77")
 	rounds := 120
 	if testing.Short() {
 		rounds = 10
@@ -314,7 +347,7 @@ func TestPublishedByRandomRules(t *testing.T) {
 				for p := uint16(7999); p < 8020; p++ {
 					sport++
 					sent[sport] = fmt.Sprintf("%s %s %d", map[uint8]string{6: "tcp", 17: "udp"}[proto], a, p)
-					l.emit(t, proto, sport, a, p)
+					l.emit(t, l.out, client, proto, sport, a, p)
 				}
 			}
 		}
@@ -326,10 +359,10 @@ func TestPublishedByRandomRules(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			l.emit(t, unix.IPPROTO_UDP, sport, l.inAddr[i], markerPort)
-			for s, dport := range l.arrived(t, i, sport) {
+			l.emit(t, l.out, client, unix.IPPROTO_UDP, sport, l.inAddr[i], markerPort)
+			for s, c := range l.arrived(t, i, sport) {
 				if what := sent[s]; what != "" {
-					got[what] = fmt.Sprintf("%s %d", l.inAddr[i], dport)
+					got[what] = fmt.Sprintf("%s %d", l.inAddr[i], c.dport)
 				}
 			}
 		}

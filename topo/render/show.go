@@ -165,13 +165,14 @@ func (s *shower) publishedBy(n *topo.Node) {
 		if a.ProxyPID != 0 {
 			by = strings.TrimPrefix(by+", proxy", "proxy, ") + fmt.Sprintf(" (pid %d)", a.ProxyPID)
 		}
-		row := []string{a.Proto, host + ":" + port, when(from != n, nameOf(from)), a.Address, number(int(a.TargetPort)), by, strings.Join(a.From, ", "), a.Rule,
+		hairpin, _ := s.g.Hairpin(e)
+		row := []string{a.Proto, host + ":" + port, when(from != n, nameOf(from)), a.Address, number(int(a.TargetPort)), by, strings.Join(a.From, ", "), a.Rule, hairpin,
 			when(to != n, nsName(to)), when(n.Host == "", to.Host), noteWord(a)}
 		if !slices.ContainsFunc(rows, func(r []string) bool { return slices.Equal(r, row) }) {
 			rows = append(rows, row)
 		}
 	}
-	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", "ADDRESS", ">PORT", "BY", "FROM", "RULE", "IN", "HOST", "SOURCE"), rows)
+	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", "ADDRESS", ">PORT", "BY", "FROM", "RULE", "HAIRPIN", "IN", "HOST", "SOURCE"), rows)
 	var chains []string
 	for _, e := range append(s.edges(n.ID, topo.EdgePublishes), s.edgesTo(n.ID, topo.EdgePublishes)...) {
 		if chain := s.g.ChainOf(e); len(chain) > 1 {

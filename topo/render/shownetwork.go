@@ -113,10 +113,11 @@ func (s *shower) service(n *topo.Node) {
 	for _, e := range s.edgesTo(n.ID, topo.EdgeBalances) {
 		ns := s.node[e.From]
 		rows = append(rows, []string{nsName(ns), roleWord(ns), ns.Host, bareAddr(e.Attrs.Address), e.Attrs.Network, when(e.Attrs.Mark != 0, fmt.Sprintf("0x%x (%d)", e.Attrs.Mark, e.Attrs.Mark)),
-			when(e.Attrs.Scheduler != "", "IPVS "+e.Attrs.Scheduler), e.Attrs.Rule, e.Attrs.Note})
+			cmp.Or(when(e.Attrs.Scheduler != "", "IPVS "+e.Attrs.Scheduler), strings.ToUpper(e.Attrs.By)), strings.Join(e.Attrs.From, ", "), e.Attrs.Rule, e.Attrs.Note})
 	}
-	s.table("BALANCED IN", cols("NAMESPACE", "ROLE", "HOST", "!VIP", "NETWORK", "MARK", "BY", "RULE", "NOTE"), rows)
+	s.table("BALANCED IN", cols("NAMESPACE", "ROLE", "HOST", "!VIP", "NETWORK", "MARK", "BY", "FROM", "RULE", "NOTE"), rows)
 	rows = nil
+	virtual := false
 	for _, b := range s.g.Balancers(n) {
 		for i := range b.Members {
 			m := &b.Members[i]
@@ -128,12 +129,20 @@ func (s *shower) service(n *topo.Node) {
 			if m.Container != nil {
 				name, node = shortTask(m.Container.Name), m.Container.Host
 			}
-			rows = append(rows, []string{nsName(b.Netns), b.Netns.Host, m.Addr.String(), name, node, weight, active, m.Method, m.Note})
+			at := m.Addr.String()
+			if m.Port != 0 {
+				at = netip.AddrPortFrom(m.Addr, m.Port).String()
+			}
+			rows = append(rows, []string{nsName(b.Netns), b.Netns.Host, at, name, node, weight, when(m.Share != 0, fmt.Sprintf("%.0f%%", m.Share*100)), active, m.Method, m.Note})
+			virtual = virtual || b.By != ""
 		}
 	}
-	s.table("MEMBERS", cols("IN", "HOST", "!ADDRESS", "~TASK", "NODE", ">WEIGHT", ">CONNECTIONS", "METHOD", "NOTE"), rows)
+	s.table("MEMBERS", cols("IN", "HOST", "!ADDRESS", "~TASK", "NODE", ">WEIGHT", ">SHARE", ">CONNECTIONS", "METHOD", "NOTE"), rows)
 	rows = nil
 	for _, e := range s.edges(n.ID, topo.EdgeBackend) {
+		if virtual {
+			break // the members are all
+		}
 		name, host := "", ""
 		if c := s.node[e.To]; c != nil {
 			name, host = nameOf(c), c.Host

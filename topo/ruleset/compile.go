@@ -18,7 +18,9 @@ type rule struct {
 // op is one step: a condition, or something done.
 type op struct {
 	match match
-	do    func(m *machine) outcome
+	// odds are the share of packets for which match holds where it draws lots; 0 where that is not known.
+	odds float64
+	do   func(m *machine) outcome
 	// idle: neither decides nor changes anything.
 	idle bool
 }
@@ -33,6 +35,8 @@ type outcome struct {
 	// ways are verdicts of which one is given, where a map was asked for something open; miss: or none.
 	ways []*snapshot.NfVerdict
 	miss bool
+	// odds are the shares of the ways where lots are drawn, nil where they are not known.
+	odds []float64
 }
 
 type outcomeKind uint8
@@ -77,7 +81,7 @@ func (t *table) compile(e *snapshot.NfExpr) []op {
 	case e.Matches != nil:
 		out := make([]op, len(e.Matches))
 		for i := range e.Matches {
-			out[i].match = t.match(&e.Matches[i])
+			out[i].match, out[i].odds = t.match(&e.Matches[i]), oddsOf(&e.Matches[i])
 		}
 		return out
 	case e.Map != nil:
@@ -152,7 +156,8 @@ func (t *table) verdictMap(v *snapshot.NfVerdictMap) []op {
 		case hit == No:
 			return outcome{kind: mismatch}
 		case hit == Maybe:
-			return outcome{kind: ways, ways: s.verdicts(&k), miss: s.catchAll < 0, why: "what the map " + v.Map + " gives is not known"}
+			list, odds := s.verdicts(&k, &v.Key)
+			return outcome{kind: ways, ways: list, odds: odds, miss: s.catchAll < 0 && (odds == nil || total(odds) < 1), why: "what the map " + v.Map + " gives is not known"}
 		case e.Verdict == nil:
 			return outcome{kind: lost, why: "the map " + v.Map + " gives no verdict"}
 		}

@@ -2,6 +2,8 @@ package ruleset
 
 import (
 	"slices"
+
+	"github.com/nscope/nscope/inspect/snapshot"
 )
 
 // machine runs one packet through one hook.
@@ -19,6 +21,8 @@ type machine struct {
 	// translated: a rule of this hook has set up a translation.
 	translated bool
 	reroute    bool
+	// share is the part of all packets that go this way, as far as lots decide it; 0 where that is not known.
+	share float64
 	// forks is how many times more a way may part in two, shared by all of them.
 	forks *int
 }
@@ -43,9 +47,11 @@ func (r *Ruleset) Eval(at At, p Packet, env Env) Result {
 		return a
 	}
 	b := r.eval(at, h.reversed(), p, env)
-	if a.Verdict == Unknown || a.merge(&b) {
+	if share := a.Share; a.Verdict == Unknown || a.merge(&b) {
+		a.Share = share
 		return a
 	}
+	a.Share, b.Share = 0, 0
 	return join(&a, &b, a.By, "the order of base chains with the same priority is not known")
 }
 
@@ -54,7 +60,7 @@ func (r *Ruleset) eval(at At, h *hook, p Packet, env Env) Result {
 	if at.Hook != "prerouting" && at.Hook != "output" && at.Hook != "ingress" && !p.Untracked && (at.Family == "ip" || at.Family == "ip6") {
 		p.Tracked = true
 	}
-	m := &machine{rs: r, env: env, at: at, hook: h, p: p, entry: -1, forks: &forks}
+	m := &machine{rs: r, env: env, at: at, hook: h, p: p, entry: -1, share: 1, forks: &forks}
 	return m.run()
 }
 
@@ -164,7 +170,7 @@ func (m *machine) ref(c *chain, i int, base *chain) Ref {
 }
 
 func (m *machine) result(v Verdict, with string, by *Ref) Result {
-	return Result{At: m.at, Verdict: v, With: with, By: by, Packet: m.p, Steps: m.steps, Reroute: m.reroute}
+	return Result{At: m.at, Verdict: v, With: with, By: by, Packet: m.p, Steps: m.steps, Reroute: m.reroute, Share: m.share}
 }
 
 func (m *machine) unknown(by *Ref, why string) Result {
@@ -189,7 +195,7 @@ func (m *machine) rule(c *chain, i, from int, got Tri) (Result, bool) {
 					if m.cannot(r, k) {
 						return Result{}, false
 					}
-					return m.part(c, i, k+1)
+					return m.part(c, i, k+1, o.odds)
 				}
 				got = Maybe
 			}
@@ -231,13 +237,17 @@ func (m *machine) cannot(r *rule, k int) bool {
 }
 
 // part follows both ways of a rule that may match: it does, and goes on with its step k; it does not.
-func (m *machine) part(c *chain, i, k int) (Result, bool) {
+func (m *machine) part(c *chain, i, k int, odds float64) (Result, bool) {
 	ref := m.ref(c, i, m.base)
 	why := "whether it matches is not known"
 	if *m.forks--; *m.forks < 0 {
 		return m.unknown(&ref, why), true
 	}
 	yes := m.fork()
+	yes.share *= odds
+	if m.share *= 1 - odds; odds == 0 {
+		m.share = 0
+	}
 	match, done := yes.rule(c, i, k, Maybe)
 	if !done {
 		match = yes.run()
@@ -298,15 +308,30 @@ func (m *machine) followWays(out outcome, ref *Ref, c *chain) (Result, bool) {
 		r = join(all, &r, ref, out.why)
 		all = &r
 	}
-	seen := map[string]bool{}
-	for _, v := range out.ways {
-		if key := v.Kind + " " + v.Chain; !seen[key] {
-			seen[key] = true
-			if *m.forks--; *m.forks < 0 {
-				return m.unknown(ref, out.why), true
-			}
-			follow(m.fork(), c.table.verdict(v))
+	seen, odds := map[string]int{}, []float64{}
+	var each []*snapshot.NfVerdict
+	for i, v := range out.ways {
+		key := v.Kind + " " + v.Chain
+		at, ok := seen[key]
+		if !ok {
+			at = len(each)
+			seen[key], each, odds = at, append(each, v), append(odds, 0)
 		}
+		if out.odds != nil {
+			odds[at] += out.odds[i]
+		}
+	}
+	for i, v := range each {
+		if *m.forks--; *m.forks < 0 {
+			return m.unknown(ref, out.why), true
+		}
+		way := m.fork()
+		way.share *= odds[i]
+		follow(way, c.table.verdict(v))
+	}
+	m.share = max(0, m.share*(1-total(odds)))
+	if out.odds == nil {
+		m.share = 0
 	}
 	if out.miss || all == nil {
 		r := m.run()

@@ -2,7 +2,6 @@ package ruleset
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/nscope/nscope/inspect/snapshot"
 )
@@ -113,6 +112,17 @@ type Result struct {
 	// Complete says that there are no others.
 	Alternatives []Result `json:"alternatives,omitempty"`
 	Complete     bool     `json:"complete,omitempty"`
+	// Share is the part of all packets as described that come to this end, between 0 and 1, where lots decide it; 0 where
+	// it is not known.
+	Share float64 `json:"share,omitempty"`
+}
+
+// joinShares is the share of two ways that end alike.
+func joinShares(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return a + b
 }
 
 // merge tells whether two results are one fate. What differs in the packet and decides nothing here (marks) is opened in a.
@@ -120,7 +130,9 @@ func (a *Result) merge(b *Result) bool {
 	if a.Verdict != b.Verdict || a.With != b.With || a.Verdict == Unknown {
 		return false
 	}
+	share := joinShares(a.Share, b.Share)
 	if a.Verdict != Accept {
+		a.Share = share
 		return true
 	}
 	p, q := a.Packet, b.Packet
@@ -141,7 +153,7 @@ func (a *Result) merge(b *Result) bool {
 	if p != q {
 		return false
 	}
-	a.Packet = p
+	a.Packet, a.Share = p, share
 	a.Reroute = a.Reroute || b.Reroute
 	return true
 }
@@ -166,9 +178,15 @@ func join(match, miss *Result, by *Ref, why string) Result {
 	for _, x := range []*Result{match, miss} {
 		all, complete := x.outcomes()
 		r.Complete = r.Complete && complete
-		for _, o := range all {
-			if !slices.ContainsFunc(r.Alternatives, func(have Result) bool { return have.merge(&o) }) {
-				r.Alternatives = append(r.Alternatives, o)
+		for i := range all {
+			known := false
+			for k := range r.Alternatives {
+				if known = r.Alternatives[k].merge(&all[i]); known {
+					break
+				}
+			}
+			if !known {
+				r.Alternatives = append(r.Alternatives, all[i])
 			}
 		}
 	}

@@ -98,6 +98,12 @@ func (s *Space) Route(q RouteQuery) (Route, bool) {
 	if !q.Dst.IsValid() {
 		return Route{}, false
 	}
+	if len(s.tables) == 0 && len(s.local) > 0 { // routes were not read
+		if s.Owns(q.Dst) && q.Out == "" {
+			return Route{Type: "local", Out: s.loopback(Iface{}), Source: q.Dst}, true
+		}
+		return Route{}, false
+	}
 	fam := family(q.Dst)
 	rules := s.rules[fam]
 	for i := 0; i < len(rules); i++ {

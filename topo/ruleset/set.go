@@ -194,14 +194,18 @@ func (s *set) try(v *val, elems []int, best Tri) (*snapshot.NfElem, Tri) {
 	return nil, best
 }
 
-// verdicts are all that a map may give for a value that is not known whole.
-func (s *set) verdicts(v *val) []*snapshot.NfVerdict {
-	var out []*snapshot.NfVerdict
+// verdicts are all that a map may give for a value that is not known whole; odds are their shares where the key is drawn
+// by lot and the map says something of each number, else nil.
+func (s *set) verdicts(v *val, key *snapshot.NfOperand) (out []*snapshot.NfVerdict, odds []float64) {
 	for i := range s.src.Elements {
 		e := &s.src.Elements[i]
 		if e.Verdict != nil && (e.CatchAll || v.is(&e.Key) != No) {
 			out = append(out, e.Verdict)
+			odds = append(odds, drawn(key, e.Key.Num))
 		}
 	}
-	return out
+	if key.Kind != "numgen" || s.catchAll >= 0 || s.src.Cut {
+		return out, nil
+	}
+	return out, odds
 }

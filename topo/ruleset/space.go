@@ -37,6 +37,9 @@ func NewSpace(ns *snapshot.Namespace) *Space {
 	return s
 }
 
+// Owns tells whether packets to an address are delivered in the namespace itself.
+func (s *Space) Owns(a netip.Addr) bool { return a.IsLoopback() || s.local[a] != nil }
+
 // Iface is an interface by name, the zero one where there is none.
 func (s *Space) Iface(name string) Iface { return iface(s.byName[name]) }
 
@@ -145,8 +148,11 @@ func (s *Space) AddrType(a netip.Addr, dev string) (string, bool) {
 		return "multicast", true
 	case a.Is4() && (a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || a.As4()[0] == 0):
 		return "broadcast", true
-	case len(s.tables) == 0 && len(s.ns.Links) > 0:
-		return "", false // routes were not read
+	case len(s.tables) == 0 && len(s.ns.Links) > 0: // routes were not read
+		if s.Owns(a) && dev == "" {
+			return "local", true
+		}
+		return "", false
 	}
 	fam := family(a)
 	var found string

@@ -58,8 +58,9 @@ type walker struct {
 	s     *Space
 	hooks []Result
 	ways  *int
-	// port is the bridge port behind which the destination is known to be, nil where the FDB is to tell it.
-	port *snapshot.Link
+	// port is the bridge port behind which an address is known to be, nil where the FDB is to tell it.
+	port   *snapshot.Link
+	behind netip.Addr
 }
 
 // maxWays bounds how many ways are followed through all hooks of one namespace.
@@ -68,15 +69,20 @@ const maxWays = 64
 // Walk leads p through the namespace: one that comes through the interface in, or with in empty one that a socket of the
 // namespace sends. The interfaces of p need not be set. What comes through the port of a bridge goes where its DstMAC says;
 // without one it is taken to be for the bridge itself.
-func (s *Space) Walk(p Packet, in string) Fate { return s.walk(p, in, "") }
+func (s *Space) Walk(p Packet, in string) Fate { return s.walk(p, in, "", netip.Addr{}) }
 
 // WalkPorts is [Space.Walk] for a frame to DstMAC, of which is known behind which port of the bridge that is: a bridge forgets
 // who is silent.
-func (s *Space) WalkPorts(p Packet, in, out string) Fate { return s.walk(p, in, out) }
+func (s *Space) WalkPorts(p Packet, in, out string) Fate { return s.walk(p, in, out, p.Dst) }
 
-func (s *Space) walk(p Packet, in, out string) Fate {
+// WalkBehind is [Space.Walk] where it is known behind which port of a bridge one address is, to which rules may translate.
+func (s *Space) WalkBehind(p Packet, in, port string, addr netip.Addr) Fate {
+	return s.walk(p, in, port, addr)
+}
+
+func (s *Space) walk(p Packet, in, port string, behind netip.Addr) Fate {
 	ways := maxWays
-	w := &walker{s: s, ways: &ways, port: s.byName[out]}
+	w := &walker{s: s, ways: &ways, port: s.byName[port], behind: behind}
 	if in == "" {
 		return w.output(p)
 	}
@@ -377,6 +383,10 @@ func (w *walker) bridgedNAT(p Packet, port, br *snapshot.Link, up func(*walker, 
 	if !next.IsValid() {
 		next = p.Dst
 	}
+	if w.port != nil && w.port.Master == br.Index && next == w.behind {
+		p.open(FMAC)
+		return w.across(p, port, br, true)
+	}
 	for _, n := range w.s.ns.Neighbors {
 		if n.Ifindex == br.Index && n.Addr == next && n.MAC != "" {
 			p.DstMAC = n.MAC
@@ -389,7 +399,7 @@ func (w *walker) bridgedNAT(p Packet, port, br *snapshot.Link, up func(*walker, 
 // across is the way from one port of a bridge to another.
 func (w *walker) across(p Packet, port, br *snapshot.Link, call bool) Fate {
 	out := w.s.portTo(br, p.DstMAC)
-	if w.port != nil && w.port.Master == br.Index && p.Dst == p.Orig.Dst.Addr() {
+	if w.port != nil && w.port.Master == br.Index && p.Dst == w.behind {
 		out = w.port
 	}
 	switch {
