@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,26 @@ type space struct {
 	// handle pins the namespace until its links are wired, so that its inode cannot come to mean another one.
 	handle *netns.Handle
 	gaps   []snapshot.Gap
+	// shared is set once somebody else may read ns: it is then not changed any more, but replaced (own).
+	shared bool
+	// owned tells that the processes of its sockets are filled in.
+	owned bool
+}
+
+// own makes ns the collector's alone, with those lists that wiring writes into.
+func (s *space) own() {
+	if !s.shared {
+		return
+	}
+	n := *s.ns
+	n.Links, n.NSIDs = slices.Clone(n.Links), slices.Clone(n.NSIDs)
+	for i := range n.Links {
+		if p := n.Links[i].Peer; p != nil {
+			own := *p
+			n.Links[i].Peer = &own
+		}
+	}
+	s.ns, s.shared = &n, false
 }
 
 type collector struct {
@@ -49,17 +70,18 @@ type collector struct {
 	read  map[snapshot.NSID]*space
 	gaps  []snapshot.Gap
 	bpf   *bpf.Reader
+	// ids is what wiring proved last, told what the engines said last.
+	ids  map[snapshot.NSID]map[int]snapshot.NSID
+	told engine.Result
 }
 
 func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 	defer c.release()
-	snap := &snapshot.Snapshot{Schema: snapshot.Schema, Tool: c.tool, Taken: c.start.UTC().Round(0)}
 	found, err := c.find(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c.found = found
-	c.gaps = append(c.gaps, found.Gaps...)
 
 	engines := make(chan engine.Result, 1)
 	if c.engines {
@@ -73,32 +95,41 @@ func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-
-	var hostGaps []snapshot.Gap
-	snap.Host, hostGaps = readHost(c.proc)
-	c.gaps = append(c.gaps, hostGaps...)
-	snap.Host.InitNS, snap.Host.SelfNS = c.found.Init, c.found.Self
-
 	// An engine never delays the kernel's facts: it has been answering meanwhile, each within its own deadline.
-	res := <-engines
-	snap.Host.Engines, snap.Workloads, snap.Networks = res.Engines, res.Workloads, res.Networks
-	snap.Services, snap.Flannel = res.Services, res.Flannel
-	c.gaps = append(c.gaps, res.Gaps...)
-
+	c.told = <-engines
 	c.readPrograms()
-	owners := c.owners()
-	for _, s := range c.read {
-		fillOwners(s.ns, owners)
-		snap.Namespaces = append(snap.Namespaces, *s.ns)
-		c.gaps = append(c.gaps, s.gaps...)
-	}
-	if !ipvs.Present() {
-		c.gaps = append(c.gaps, balancersWithoutIPVS(snap)...)
-	}
-	snap.Gaps = c.gaps
-	snap.TookMS = time.Since(c.start).Milliseconds()
+	snap := c.assemble()
 	snap.Normalize()
 	return snap, nil
+}
+
+// assemble puts together what was read; it is not normalized.
+func (c *collector) assemble() *snapshot.Snapshot {
+	snap := &snapshot.Snapshot{Schema: snapshot.Schema, Tool: c.tool, Taken: c.start.UTC().Round(0)}
+	snap.Gaps = append(slices.Clone(c.found.Gaps), c.gaps...)
+	var hostGaps []snapshot.Gap
+	snap.Host, hostGaps = readHost(c.proc)
+	snap.Gaps = append(snap.Gaps, hostGaps...)
+	snap.Host.InitNS, snap.Host.SelfNS = c.found.Init, c.found.Self
+
+	res := &c.told
+	snap.Host.Engines, snap.Workloads, snap.Networks = res.Engines, res.Workloads, res.Networks
+	snap.Services, snap.Flannel = res.Services, res.Flannel
+	snap.Gaps = append(snap.Gaps, res.Gaps...)
+
+	owners := c.owners()
+	for _, s := range c.read {
+		if !s.owned {
+			fillOwners(s.ns, owners)
+		}
+		snap.Namespaces = append(snap.Namespaces, *s.ns)
+		snap.Gaps = append(snap.Gaps, s.gaps...)
+	}
+	if !ipvs.Present() {
+		snap.Gaps = append(snap.Gaps, balancersWithoutIPVS(snap)...)
+	}
+	snap.TookMS = time.Since(c.start).Milliseconds()
+	return snap
 }
 
 func (c *collector) find(ctx context.Context) (*netns.Found, error) {

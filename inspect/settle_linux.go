@@ -90,6 +90,7 @@ func (c *collector) reread(id snapshot.NSID) {
 		delete(c.read, id)
 	case err != nil || failed: // the first reading stays
 	default:
+		s.own()
 		s.ns.Links, s.ns.NSIDs, s.ns.Routes, s.ns.Rules = fresh.Links, fresh.NSIDs, fresh.Routes, fresh.Rules
 		s.ns.Neighbors, s.ns.FDB = fresh.Neighbors, fresh.FDB
 	}
@@ -113,6 +114,7 @@ func (c *collector) stale(r ref, there []snapshot.Link) bool {
 	if err != nil || failed || slices.ContainsFunc(fresh.Links, func(o snapshot.Link) bool { return o.Index == l.Index && o.Name == l.Name && o.MAC == l.MAC }) {
 		return false
 	}
+	s.own()
 	s.ns.Links = slices.Delete(s.ns.Links, here, here+1)
 	return true
 }

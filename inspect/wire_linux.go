@@ -55,9 +55,18 @@ type ref struct {
 // wire resolves every nsid; what a second look at the host does not resolve either is a namespace that nothing but the
 // link leads to.
 func (c *collector) wire(ctx context.Context) {
+	c.rewire(ctx, func([]ref) bool { return true })
+}
+
+// rewire does so with what is proven already (c.ids). Whether it is worth looking at the host again for what is not resolved,
+// lookAgain tells.
+func (c *collector) rewire(ctx context.Context, lookAgain func([]ref) bool) {
 	w := c.newWiring()
+	if c.ids != nil {
+		w.ids = c.ids
+	}
 	w.run(ctx)
-	if len(w.unsure) > 0 && !c.selfOnly && c.findNew(ctx) {
+	if len(w.unsure) > 0 && !c.selfOnly && lookAgain(w.unsure) && c.findNew(ctx) {
 		// A container that started after we listed the processes: look again before calling it hidden.
 		for _, ids := range w.ids {
 			for k, v := range ids {
@@ -73,6 +82,7 @@ func (c *collector) wire(ctx context.Context) {
 		w.hide()
 	}
 	w.store()
+	c.ids = w.ids
 }
 
 // again is a new pass over all links, with what is proven.
@@ -351,18 +361,24 @@ func prints(links []snapshot.Link) []string {
 // store writes what was proven into the links and the lists of nsids.
 func (w *wiring) store() {
 	for id, s := range w.c.read {
+		peer := func(p *snapshot.Peer) snapshot.NSID {
+			if p.NSID == nil {
+				return id
+			}
+			return w.ids[id][*p.NSID]
+		}
 		for i := range s.ns.Links {
-			l := &s.ns.Links[i]
-			switch {
-			case l.Peer == nil:
-			case l.Peer.NSID == nil:
-				l.Peer.Namespace = id
-			default:
-				l.Peer.Namespace = w.ids[id][*l.Peer.NSID]
+			if p := s.ns.Links[i].Peer; p != nil && p.Namespace != peer(p) {
+				s.own()
+				p = s.ns.Links[i].Peer
+				p.Namespace = peer(p)
 			}
 		}
 		for i := range s.ns.NSIDs {
-			s.ns.NSIDs[i].Namespace = w.ids[id][s.ns.NSIDs[i].NSID]
+			if n := s.ns.NSIDs[i]; n.Namespace != w.ids[id][n.NSID] {
+				s.own()
+				s.ns.NSIDs[i].Namespace = w.ids[id][n.NSID]
+			}
 		}
 	}
 }

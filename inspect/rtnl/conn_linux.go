@@ -60,7 +60,7 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 	if ns.Sysctls == nil {
 		ns.Sysctls = make(map[string]string, 128)
 	}
-	c.readTopology(ns, ns.Sysctls, gap)
+	c.readTopology(ns, ns.Sysctls, Topology, gap)
 	c.ReadRest(ns, gap)
 }
 
@@ -69,35 +69,52 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 //
 // [snapshot.Peer.Namespace] and [snapshot.PeerNSID.Namespace] are left empty: who an nsid is, is the caller's to find.
 func (c *Conn) ReadTopology(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
-	c.readTopology(ns, nil, gap)
+	c.readTopology(ns, nil, Topology, gap)
 }
 
-func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, gap func(reader string, err error, needs string)) {
+// ReadParts fills only some parts into ns, as ReadTopology does; what is there of the others stays.
+func (c *Conn) ReadParts(ns *snapshot.Namespace, parts Part, gap func(reader string, err error, needs string)) {
+	c.readTopology(ns, nil, parts, gap)
+}
+
+func (c *Conn) readTopology(ns *snapshot.Namespace, sysctls map[string]string, parts Part, gap func(reader string, err error, needs string)) {
 	try := func(reader string, err error) {
 		if err != nil {
 			gap(reader, &Error{reader, err}, needs(err))
 		}
 	}
 	var err error
-	ns.Links, err = c.links(nil, sysctls)
-	try("links", err)
-	try("addresses", c.addrs(ns.Links, nil))
-	if hasVlanFilter(ns.Links) {
-		try("bridge vlans", c.bridgeVlans(ns.Links))
+	if parts&Links != 0 {
+		ns.Links, err = c.links(nil, sysctls)
+		try("links", err)
+		try("addresses", c.addrs(ns.Links, nil))
+		if hasVlanFilter(ns.Links) {
+			try("bridge vlans", c.bridgeVlans(ns.Links))
+		}
 	}
-	ns.Routes, err = dump(c.route, dumpRoutes, unix.RTM_NEWROUTE, 12, decodeRoute)
-	sortRoutes(ns.Routes)
-	try("routes", err)
-	ns.Rules, err = dump(c.route, dumpRules, unix.RTM_NEWRULE, 5, decodeRule)
-	sortRules(ns.Rules)
-	try("rules", err)
-	ns.Neighbors, err = c.neighbors()
-	try("neighbors", err)
-	ns.FDB, err = dump(c.route, dumpFDB, unix.RTM_NEWNEIGH, 6, decodeFDB)
-	sortFDB(ns.FDB)
-	try("fdb", err)
-	ns.NSIDs, err = c.nsids()
-	try("nsids", err)
+	if parts&Routes != 0 {
+		ns.Routes, err = dump(c.route, dumpRoutes, unix.RTM_NEWROUTE, 12, decodeRoute)
+		sortRoutes(ns.Routes)
+		try("routes", err)
+	}
+	if parts&Rules != 0 {
+		ns.Rules, err = dump(c.route, dumpRules, unix.RTM_NEWRULE, 5, decodeRule)
+		sortRules(ns.Rules)
+		try("rules", err)
+	}
+	if parts&Neighbors != 0 {
+		ns.Neighbors, err = c.neighbors()
+		try("neighbors", err)
+	}
+	if parts&FDB != 0 {
+		ns.FDB, err = dump(c.route, dumpFDB, unix.RTM_NEWNEIGH, 6, decodeFDB)
+		sortFDB(ns.FDB)
+		try("fdb", err)
+	}
+	if parts&NSIDs != 0 {
+		ns.NSIDs, err = c.nsids()
+		try("nsids", err)
+	}
 }
 
 // ReadRest fills what ReadTopology does not: traffic control, xfrm states and policies.

@@ -35,6 +35,7 @@ var direction = map[string][]string{
 	"inspect/ipvs":      {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/conntrack": {"inspect/snapshot", "internal/nlwire", "internal/kmod"},
 	"inspect/bpf":       {"inspect/snapshot"},
+	"inspect/watch":     {"inspect/snapshot", "inspect/rtnl", "internal/nlwire", "internal/kmod"},
 	"inspect/engine":    {"inspect/snapshot", "inspect/netns", "internal/labfile"},
 	"topo":              {"inspect/snapshot"},
 	"internal":          {},
