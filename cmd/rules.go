@@ -18,6 +18,7 @@ type ruleFlags struct {
 	as         string
 	used       bool
 	all, watch bool
+	save       bool
 	every      time.Duration
 }
 
@@ -35,11 +36,15 @@ all. Without TARGET: the host's. What else packets pass stands with them: BPF
 programs (XDP, tcx, cgroups'), filters, queues and classes of traffic control.
 
 Before each rule stands how many packets it has counted: "." where it does not
-count. "?" marks a rule that is not understood whole.`,
+count. "?" marks a rule that is not understood whole.
+
+With --save, the namespace's whole tables with chains, sets and counters, as
+iptables-restore and "nft -f" take them.`,
 		Example: `  nscope rules
   nscope rules web --used
   nscope rules web --watch
   nscope rules host --as nft
+  nscope rules --save --as nft >rules.nft
   nscope rules --all -o json`,
 		Args: atMostOneArg("TARGET"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -50,11 +55,16 @@ count. "?" marks a rule that is not understood whole.`,
 				return usagef("--all and TARGET exclude each other")
 			case f.watch && len(a.from) > 0:
 				return usagef("--watch needs the live host: counters of a snapshot do not move")
+			case f.save && (f.all || f.watch || f.used):
+				return usagef("--save writes all of one namespace's rules: not with --all, --watch or --used")
 			case f.watch && f.every <= 0:
 				return usagef("--every needs a time above 0")
 			}
 			if f.watch {
 				return a.watchRules(c.Context(), args, f)
+			}
+			if f.save {
+				return a.saveRules(c.Context(), args, f)
 			}
 			spaces, err := a.rules(c.Context(), args, f)
 			if err != nil {
@@ -73,10 +83,37 @@ count. "?" marks a rule that is not understood whole.`,
 	c.Flags().StringVar(&f.as, "as", "", "spell rules as `TOOL` does: iptables, nft; default: as each was written")
 	c.Flags().BoolVar(&f.used, "used", false, "leave out rules that have counted no packet")
 	c.Flags().BoolVar(&f.all, "all", false, "the rules of every namespace")
+	c.Flags().BoolVar(&f.save, "save", false, "write whole tables, as iptables-restore and nft -f take them")
 	c.Flags().BoolVar(&f.watch, "watch", false, "go on and show rules whose counters move")
 	c.Flags().DurationVar(&f.every, "every", time.Second, "with --watch, read again after this `TIME`")
 	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{"iptables", "nft"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// saveRules writes the tables of one namespace as text that makes them again.
+func (a *app) saveRules(ctx context.Context, args []string, f *ruleFlags) error {
+	target := cmpTarget(args)
+	g, err := a.graph(ctx, target, inspect.WithDepth(inspect.Topology))
+	if err != nil {
+		return err
+	}
+	n, err := g.Resolve(target)
+	if err != nil {
+		return err
+	}
+	if _, ok := g.Netns(n); !ok {
+		return usagef("%s is a %s: rules has those of a container, namespace or interface", n.Name, n.Kind)
+	}
+	tables := g.SaveRules(n, f.as)
+	if ok, err := a.print(tables); ok {
+		return err
+	}
+	for _, t := range tables {
+		if !t.Whole {
+			fmt.Fprintf(a.err, "nscope: note: table %s %s: %s has no words for what stands there as a comment\n", t.Family, t.Table, t.For)
+		}
+	}
+	return render.SavedRules(a.out, tables)
 }
 
 func (a *app) rules(ctx context.Context, args []string, f *ruleFlags) ([]topo.RuleSpace, error) {

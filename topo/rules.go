@@ -182,12 +182,7 @@ var ruleHooks = []string{"ingress", "prerouting", "input", "forward", "output", 
 // rulesOf lists the rules of a namespace that one of the packets may come to and match, or all of them.
 func (g *Graph) rulesOf(n *Node, sp *space, packets []ruleset.Packet, o RuleOptions) RuleSpace {
 	out := RuleSpace{Netns: n.ID, Name: n.Name, Chains: []RuleChain{}}
-	names := spell.Names{Link: func(i int) string {
-		if l := sp.byIdx[i]; l != nil {
-			return l.l.Name
-		}
-		return ""
-	}}
+	names := sp.names()
 	for _, hook := range ruleHooks {
 		for _, fam := range []string{"netdev", "bridge", "arp", "ip", "ip6"} {
 			at := ruleset.At{Family: fam, Hook: hook}
@@ -197,6 +192,60 @@ func (g *Graph) rulesOf(n *Node, sp *space, packets []ruleset.Packet, o RuleOpti
 			}
 			out.Chains = append(out.Chains, chainsOf(fam, hook, sp.ns, steps, names, o)...)
 		}
+	}
+	return out
+}
+
+func (sp *space) names() spell.Names {
+	return spell.Names{Link: func(i int) string {
+		if l := sp.byIdx[i]; l != nil {
+			return l.l.Name
+		}
+		return ""
+	}}
+}
+
+// SavedTable is a whole table as text that makes it again.
+type SavedTable struct {
+	Backend string `json:"backend"`
+	Family  string `json:"family"`
+	Table   string `json:"table"`
+	// For is what takes the text: "nft -f", "iptables-restore", "ip6tables-restore", "iptables-legacy-restore" ….
+	For  string `json:"for"`
+	Text string `json:"text"`
+	// Whole is false where some of it stands as a comment, for the tool has no words for it.
+	Whole bool `json:"whole"`
+}
+
+// SaveRules writes the tables of n's namespace. As is the spelling: nft, iptables (for tables that iptables can have), or empty for the way
+// each was written.
+func (g *Graph) SaveRules(n *Node, as string) []SavedTable {
+	out := []SavedTable{}
+	ns, ok := g.Netns(n)
+	if !ok {
+		return out
+	}
+	sp := g.space(ns)
+	if sp == nil {
+		return out
+	}
+	for i := range sp.ns.Netfilter.Tables {
+		t := &sp.ns.Netfilter.Tables[i]
+		s := SavedTable{Backend: t.Backend, Family: t.Family, Table: t.Name}
+		if t.Backend == snapshot.NfLegacy || as != "nft" && byIPTables(t) && (t.Family == "ip" || t.Family == "ip6") {
+			lines := spell.IPTablesSave(t)
+			s.Text = strings.Join(lines, "\n") + "\n"
+			s.Whole = !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "#") })
+			s.For = map[string]string{"ip": "iptables", "ip6": "ip6tables"}[t.Family]
+			if t.Backend == snapshot.NfLegacy {
+				s.For += "-legacy"
+			}
+			s.For += "-restore"
+		} else {
+			s.Text, s.Whole = spell.NftText(t, sp.names())
+			s.For = "nft -f"
+		}
+		out = append(out, s)
 	}
 	return out
 }

@@ -24,9 +24,9 @@ filter add dev w0 egress protocol ip pref 3 u32 match u32 0 0 action drop
 filter add dev w0 egress protocol all pref 4 matchall action pass
 filter add dev w0 egress protocol ip pref 5 flower ip_proto tcp dst_port 80 action skbedit mark 7 pipe action goto chain 9
 filter add dev w0 egress protocol ip pref 6 chain 9 basic action nat egress 10.0.0.0/24 10.1.0.1
-filter add dev w0 ingress protocol ipv6 pref 7 handle 0x17 fw action police rate 1mbit burst 10k conform-exceed drop/pipe
+filter add dev w0 ingress protocol ipv6 pref 7 matchall action police rate 1mbit burst 10k conform-exceed drop/pipe
 filter add dev w0 ingress protocol ip pref 8 matchall action connmark pipe action csum ip pipe action vlan push id 5
-filter add dev w0 ingress protocol ip pref 9 matchall action ct zone 4 commit pipe action tunnel_key unset continue action simple sdata hello
+filter add dev w0 ingress protocol ip pref 9 matchall action ct zone 4 commit pipe action tunnel_key unset continue
 filter add dev w0 ingress protocol ip pref 10 matchall action pedit munge ip ttl set 9 pipe action mirred egress redirect dev w1
 qdisc add dev w1 root handle 7: htb default 20
 class add dev w1 parent 7: classid 7:1 htb rate 100mbit

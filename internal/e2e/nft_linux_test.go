@@ -190,6 +190,7 @@ func TestNftSpelling(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll("\n"+string(b), "\n!", "\n")), "\n")
 	refused := addRules(t, h, lines)
 	rules := compareListed(t, h)
+	sameAgain(t, h)
 	t.Logf("%d of %d rules; refused: %s", rules, len(lines), strings.Join(refused, "\n"))
 	if rules < len(lines)-8 {
 		t.Error("too few rules were taken")
@@ -269,8 +270,9 @@ func TestNftRandom(t *testing.T) {
 		nettest.Run(t, h, "nft", "-f", "testdata/nft/base.nft")
 		refused := addRules(t, h, lines)
 		rules := compareListed(t, h)
-		t.Logf("NSCOPE_SEED=%d: %d rules, %d of %d refused", seed, rules, len(refused), len(lines))
-		if rules < 100 {
+		again := mostSameAgain(t, h)
+		t.Logf("NSCOPE_SEED=%d: %d rules, %d the same again, %d of %d refused", seed, rules, again, len(refused), len(lines))
+		if rules < 100 || again < rules*3/4 {
 			t.Errorf("only %d rules were taken", rules)
 		}
 		if t.Failed() {
@@ -294,6 +296,7 @@ func TestNftRecorded(t *testing.T) {
 			if compareListed(t, h) == 0 {
 				t.Error("no rules")
 			}
+			sameAgain(t, h)
 		})
 	}
 }

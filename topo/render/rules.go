@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,27 @@ func Rules(w io.Writer, spaces []topo.RuleSpace, o Options) error {
 		}
 		writeStages(&b, "links, out", s.Egress, o)
 		writeStages(&b, "sockets", s.Sockets, o)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// SavedRules writes whole tables as they are: one text that nft takes, and one for each other tool, begun by a comment that names it.
+func SavedRules(w io.Writer, tables []topo.SavedTable) error {
+	var b strings.Builder
+	last := ""
+	tables = slices.Clone(tables)
+	slices.SortStableFunc(tables, func(a, b topo.SavedTable) int { return strings.Compare(a.For, b.For) })
+	for i := range tables {
+		t := &tables[i]
+		if t.For != last {
+			fmt.Fprintf(&b, "# for %s\n", t.For)
+			last = t.For
+		}
+		b.WriteString(t.Text)
+		if strings.HasSuffix(t.For, "-restore") {
+			b.WriteString("COMMIT\n")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

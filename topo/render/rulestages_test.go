@@ -65,3 +65,58 @@ sockets
 		t.Error(text)
 	}
 }
+
+// TestSavedRules: each table goes to the tool that it was made by, and what that has no words for is told.
+func TestSavedRules(t *testing.T) {
+	snap := showSnapshot()
+	drop := snapshot.NfExpr{Verdict: &snapshot.NfVerdict{Kind: "drop"}}
+	odd := snapshot.NfExpr{Unknown: &snapshot.NfUnknown{Kind: "expr", Name: "odd"}}
+	table := func(backend, family, name, chain string, e ...snapshot.NfExpr) snapshot.NfTable {
+		return snapshot.NfTable{Backend: backend, Family: family, Name: name, Chains: []snapshot.NfChain{
+			{Name: chain, Type: "filter", Hook: "forward", Policy: "accept", Rules: []snapshot.NfRule{{Handle: 4, Exprs: e, Comment: `a "b"`}}}}}
+	}
+	snap.Namespaces[0].Netfilter.Tables = []snapshot.NfTable{
+		table(snapshot.NfNft, "inet", "fw", "f", odd), table(snapshot.NfNft, "ip6", "filter", "FORWARD", drop), table(snapshot.NfNft, "ip", "fw", "f", snapshot.NfExpr{Counter: &snapshot.NfCounter{Packets: 3, Bytes: 5}}, drop),
+	}
+	snap.Normalize()
+	g := topo.Build(snap)
+	n, err := g.Resolve("host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := g.SaveRules(n, "")
+	var b strings.Builder
+	if err := SavedRules(&b, saved); err != nil {
+		t.Fatal(err)
+	}
+	const want = `# for ip6tables-restore
+*filter
+:FORWARD ACCEPT [0:0]
+[0:0] -A FORWARD -j DROP
+COMMIT
+# for nft -f
+table inet fw {
+	chain f {
+		type filter hook forward priority 0; policy accept;
+		# unknown expr odd comment "a 'b'"
+	}
+}
+table ip fw {
+	chain f {
+		type filter hook forward priority 0; policy accept;
+		counter packets 3 bytes 5 drop comment "a 'b'"
+	}
+}
+`
+	if b.String() != want {
+		t.Errorf("%s\nwant\n%s", b.String(), want)
+	}
+	for _, s := range saved {
+		if s.Whole == (s.Family == "inet") {
+			t.Errorf("%s %s: whole %v", s.Family, s.Table, s.Whole)
+		}
+	}
+	if nft := g.SaveRules(n, "nft"); nft[1].For != "nft -f" {
+		t.Errorf("%+v", nft[1])
+	}
+}

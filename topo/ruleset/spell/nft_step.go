@@ -1,6 +1,7 @@
 package spell
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -194,7 +195,7 @@ func (s *speller) action(a *snapshot.NfAction) any {
 		in := obj{}
 		dev, to := a.Opts["device"], a.Opts["to"]
 		if n, err := strconv.ParseUint(dev, 10, 31); err == nil {
-			dev = s.names.word("iface_index", n).(string)
+			dev = fmt.Sprint(s.names.word("iface_index", n))
 		}
 		switch {
 		case a.Name == "dup" && to == "":

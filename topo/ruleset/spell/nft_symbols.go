@@ -122,13 +122,16 @@ type Names struct {
 // word is a number as nft writes it in this type.
 func (n Names) word(t string, v uint64) any {
 	if s, ok := symbols[t][v]; ok {
+		if t == "day" {
+			return inQuotes(s)
+		}
 		return s
 	}
 	switch t {
 	case "iface_index":
 		if n.Link != nil {
 			if name := n.Link(int(v)); name != "" {
-				return name
+				return inQuotes(name)
 			}
 		}
 		return strconv.FormatUint(v, 10)
@@ -145,13 +148,13 @@ func (n Names) word(t string, v uint64) any {
 	case "boolean":
 		return v != 0
 	case "ms":
-		return v / 1000
+		return seconds(v / 1000)
 	case "hour":
 		v %= 86400
 		if v%60 != 0 {
-			return fmt.Sprintf("%02d:%02d:%02d", v/3600, v/60%60, v%60)
+			return inQuotes(fmt.Sprintf("%02d:%02d:%02d", v/3600, v/60%60, v%60))
 		}
-		return fmt.Sprintf("%02d:%02d", v/3600, v/60%60)
+		return inQuotes(fmt.Sprintf("%02d:%02d", v/3600, v/60%60))
 	}
 	return v
 }

@@ -118,7 +118,7 @@ func (s *speller) value(t string, v *snapshot.NfValue) any {
 	case v.Num != nil:
 		return obj{"range": []any{s.names.word(t, v.Num.From), s.names.word(t, v.Num.To)}}
 	case v.Text != "":
-		return v.Text
+		return inQuotes(v.Text)
 	case v.MAC != "":
 		return v.MAC
 	case v.Hex != "":
@@ -192,7 +192,7 @@ func (s *speller) elems(set *snapshot.NfSet) []any {
 		case e.Value != nil:
 			out = append(out, []any{key, s.value(dt, e.Value)})
 		case e.Object != "":
-			out = append(out, []any{key, e.Object})
+			out = append(out, []any{key, object(e.Object)})
 		default:
 			out = append(out, key)
 		}
