@@ -92,7 +92,7 @@ func TestSavedRules(t *testing.T) {
 	const want = `# for ip6tables-restore
 *filter
 :FORWARD ACCEPT [0:0]
-[0:0] -A FORWARD -j DROP
+[0:0] -A FORWARD -m comment --comment "a \"b\"" -j DROP
 COMMIT
 # for nft -f
 table inet fw {
