@@ -67,6 +67,7 @@ func nothingNew(t *testing.T, n *peer.Node, before string) {
 // TestLabOnEngine: a real engine makes every mode of Docker's, the checks of the labs pass on them, and all goes away: also
 // with several labs at once, asked from another machine, and after kill -9 and ctrl-C at any moment.
 func TestLabOnEngine(t *testing.T) {
+	t.Parallel()
 	n := peer.NewDocker(t, 1).Nodes[0]
 	const url = "unix:///run/docker.sock"
 	before := engineTraces(t, n)
@@ -222,6 +223,7 @@ func TestLabOnEngineWithoutProxy(t *testing.T) {
 
 // An engine whose addresses are all taken says so, and nothing stays.
 func TestLabOnFullEngine(t *testing.T) {
+	t.Parallel()
 	n := peer.NewDocker(t, 1, peer.WithDockerd("--default-address-pool", "base=10.55.0.0/24,size=24", "--bridge", "none")).Nodes[0]
 	n.Docker(t, "network", "create", "taken")
 	before := engineTraces(t, n)

@@ -17,6 +17,7 @@ import (
 
 // Every mode is made, proved and taken away by the program, or skipped for what the kernel really lacks; and leaves nothing.
 func TestLabTestAll(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	before, world := m.traces(t), m.world(t)
 	t.Run("modes", func(t *testing.T) {
@@ -134,6 +135,7 @@ func (m *machine) kill(t *testing.T, pid int) {
 
 // Two labs of a mode do not know of each other; a third cannot have the name of one.
 func TestLabTwice(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	before := m.traces(t)
 	m.up(t, "bridge", "one")

@@ -1,22 +1,17 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nscope/nscope/fixtures"
-	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -34,36 +29,22 @@ var labModes = map[string]string{
 // What topo shows of a lab is what its plan says: every link with its kind, address and namespace, every pair, every port,
 // every parent; every role, mode, network and service; and nothing else.
 func TestLabTopology(t *testing.T) {
-	nettest.NeedsRoot(t)
-	nscope := binary(t)
+	t.Parallel()
+	machine := newMachine(t)
 	for _, m := range fixtures.Modes() {
 		t.Run(m.Info().Name, func(t *testing.T) {
-			lab := fmt.Sprintf("e%d", os.Getpid())
-			run := func(args ...string) string {
-				t.Helper()
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				defer cancel()
-				cmd := exec.CommandContext(ctx, nscope, args...)
-				var stderr strings.Builder
-				cmd.Stderr = &stderr
-				out, err := cmd.Output()
-				if f := "this kernel has no "; err != nil && strings.Contains(stderr.String(), f) {
-					_, what, _ := strings.Cut(stderr.String(), f)
-					what, _, _ = strings.Cut(what, ":")
-					t.Skipf("skip: needs %s", what)
-				}
-				if err != nil {
-					t.Fatalf("nscope %v: %v\n%s%s", args, err, out, stderr.String())
-				}
-				return string(out)
-			}
-			run("lab", "up", m.Info().Name, "--name", lab)
-			t.Cleanup(func() { run("lab", "down", lab) })
+			t.Parallel()
+			lab := m.Info().Name
+			machine.up(t, lab, lab)
 			// Only a snapshot has sockets, which prove a published port.
 			file := filepath.Join(t.TempDir(), "lab.json")
-			run("snapshot", file)
+			machine.run(t, machine.nscope, "snapshot", file)
+			run := func(args ...string) string {
+				t.Helper()
+				return machine.run(t, append([]string{machine.nscope, "--from", file}, args...)...)
+			}
 			var g topo.Graph
-			if err := json.Unmarshal([]byte(run("topo", "--from", file, "-o", "json")), &g); err != nil {
+			if err := json.Unmarshal([]byte(run("topo", "-o", "json")), &g); err != nil {
 				t.Fatal(err)
 			}
 			p := fixtures.NewPlan(m, lab)
@@ -88,6 +69,8 @@ func TestLabTopology(t *testing.T) {
 					}
 				}
 			}
+			machine.run(t, machine.nscope, "show", p.Spaces[len(p.Spaces)-1].Full()) // live
+			machine.labOK(t, "down", lab)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 // TestProbeGroups asks from the members of a network and of a project, by the names that the engine's containers have: what
 // is a target, what is a name for the container's own resolver, and who has an address.
 func TestProbeGroups(t *testing.T) {
+	t.Parallel()
 	lab := peer.NewDocker(t, 1)
 	n := lab.Nodes[0]
 	n.Docker(t, "network", "create", "appnet")

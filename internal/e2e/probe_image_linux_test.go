@@ -10,6 +10,7 @@ import (
 // TestProbeFromImage asks from a container of an image that holds nothing but the static binary: no shell, no files, no
 // capability beyond what Docker gives, and then none at all.
 func TestProbeFromImage(t *testing.T) {
+	t.Parallel()
 	lab := peer.SharedModes(t)
 	n := lab.Nodes[0]
 	n.ImportBinary(t, binary(t), "nscope-test/probe:1")

@@ -91,6 +91,7 @@ func probeAll(t *testing.T, cmd *exec.Cmd) (first, all string, code int) {
 
 // TestProbeAll is what a person sees first when something between two containers of a swarm breaks.
 func TestProbeAll(t *testing.T) {
+	t.Parallel()
 	peer.Require(t, "nsenter", "ip", "iptables", "iptables-save", "iptables-restore")
 	bin := binary(t)
 	lab := newProbeLab(t)
