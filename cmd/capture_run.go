@@ -109,14 +109,8 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 			return err
 		}
 		refresh = nil // what it crosses may have changed with what restarts
-	} else {
-		for _, t := range targets {
-			s, err := capture.Spots(g, t)
-			if err != nil {
-				return err
-			}
-			spots = append(spots, s...)
-		}
+	} else if spots, err = captureSpots(g, targets); err != nil {
+		return err
 	}
 	var known []pcap.Name
 	if !f.noNames {
@@ -186,6 +180,18 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	}
 	a.captureSummary(counts)
 	return nil
+}
+
+// captureSpots are those of all targets.
+func captureSpots(g *topo.Graph, targets []string) (out []capture.Spot, err error) {
+	for _, t := range targets {
+		s, err := capture.Spots(g, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s...)
+	}
+	return out, nil
 }
 
 // captureSummary says what came by each interface, and what the kernel had no room for.

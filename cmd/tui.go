@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nscope/nscope/capture"
 	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 	"github.com/nscope/nscope/tui"
@@ -34,6 +36,7 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 	} else {
 		cfg.Source = tui.Poll(a.collect)
 		cfg.Shell = a.shell
+		cfg.Capture = a.tap
 	}
 	return tui.Run(c.Context(), cfg)
 }
@@ -59,4 +62,26 @@ func (a *app) collect(ctx context.Context, quick bool, progress func(done, total
 		opts = append(opts, inspect.WithDepth(inspect.Topology))
 	}
 	return inspect.Collect(ctx, opts...)
+}
+
+// viewRings is what the rings of a capture in the view take together; it lists thousands of packets, not millions.
+const viewRings = 32 << 20
+
+// tap opens a capture for the view.
+func (a *app) tap(ctx context.Context, t tui.Tap) (tui.Session, error) {
+	s, err := capture.NewSession(t.Graph, capture.Config{
+		VXLANPorts: capture.VXLANPorts(t.Graph), Checksums: true, Buffer: viewRings, Proc: a.proc, Note: t.Note, Refresh: t.Refresh, Targets: t.Targets,
+	})
+	if err != nil {
+		return nil, err
+	}
+	spots, err := captureSpots(t.Graph, t.Targets)
+	if err == nil {
+		err = netns.Denied("its namespaces", s.Add(ctx, spots, true))
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }

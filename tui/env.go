@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // env is what the root and all views share. Only the root writes it.
 type env struct {
+	ctx    context.Context // ends with the program
 	cfg    *Config
 	look   *look
 	state  *State // never nil: an empty one before the first came
@@ -24,8 +26,8 @@ type env struct {
 	seen Watch
 }
 
-func newEnv(cfg *Config) *env {
-	return &env{cfg: cfg, look: newLook(cfg.ASCII, !cfg.NoColor, true), state: stateOf(nil, false), rates: newRates(), now: time.Now}
+func newEnv(ctx context.Context, cfg *Config) *env {
+	return &env{ctx: ctx, cfg: cfg, look: newLook(cfg.ASCII, !cfg.NoColor, true), state: stateOf(nil, false), rates: newRates(), now: time.Now}
 }
 
 // node is the node of an id in what is shown.

@@ -17,14 +17,19 @@ import (
 func exportName(m *Model) string {
 	name := "nscope"
 	if h := m.env.state.Graph.Hosts; len(h) > 0 {
-		name = strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
-				return r
-			}
-			return '-'
-		}, h[0].Name)
+		name = fileName(h[0].Name)
 	}
 	return name + ".svg"
+}
+
+// fileName makes a file's name of a thing's.
+func fileName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, s)
 }
 
 // export writes the topology, or in the details the part of it around what is shown, to a file of the kind that its name

@@ -20,6 +20,7 @@ type driver struct {
 	src  *fakeSource
 	quit bool
 	said []tea.Msg
+	late chan tea.Msg // what came of commands that waited
 }
 
 // fakeSource delivers what a test gives it.
@@ -36,7 +37,7 @@ var noon = time.Date(2026, 3, 1, 12, 3, 4, 0, time.UTC)
 
 func newDriver(t testing.TB, w, h int, cfg Config, snaps ...*snapshot.Snapshot) *driver {
 	t.Helper()
-	d := &driver{t: t, src: &fakeSource{ch: make(chan Update)}}
+	d := &driver{t: t, src: &fakeSource{ch: make(chan Update)}, late: make(chan tea.Msg, 100)}
 	if cfg.Source == nil {
 		cfg.Source = d.src
 	}
@@ -96,6 +97,7 @@ func (d *driver) run(cmd tea.Cmd, skipLast bool) {
 			}
 		}
 	case <-time.After(50 * time.Millisecond): // it waits for something: a blink, the source
+		go func() { d.late <- <-msg }()
 	}
 }
 

@@ -17,6 +17,7 @@ type Model struct {
 	views   []view
 	details *details
 	places  places
+	open    string // the view that was open last
 	prompt  prompt
 	help    *help
 	w, h    int
@@ -33,7 +34,7 @@ type Model struct {
 
 // New makes the model that [Run] runs. Its source starts when the program does.
 func New(ctx context.Context, cfg Config) *Model {
-	m := &Model{ctx: ctx, env: newEnv(&cfg), w: 80, h: 24, loading: true}
+	m := &Model{ctx: ctx, env: newEnv(ctx, &cfg), w: 80, h: 24, loading: true}
 	for _, v := range viewList {
 		m.views = append(m.views, v.make(m.env))
 	}
@@ -90,6 +91,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	case captureMsg:
 		return m, m.capture(msg.ids)
+	case askMsg:
+		m.prompt.ask(promptCommand, msg.line)
+		return m, nil
 	case tea.MouseMsg:
 		return m, m.current().Update(msg)
 	}

@@ -61,6 +61,12 @@ func (m *Model) visit(to place) tea.Cmd {
 }
 
 func (m *Model) arrive(to place) tea.Cmd {
+	if i := viewIndex(m.open); i >= 0 && m.open != to.view {
+		if l, ok := m.views[i].(leaver); ok {
+			l.Leave()
+		}
+	}
+	m.open = to.view
 	if to.view == detailsName {
 		m.details.show(to.id)
 		return nil

@@ -15,6 +15,8 @@ type Config struct {
 	ASCII, NoColor, Mouse bool
 	// Shell makes the command that is a shell in the network namespace of a target; nil where there is none to enter.
 	Shell func(target string) (tea.ExecCommand, error)
+	// Capture opens a capture; nil where there is nothing live.
+	Capture func(context.Context, Tap) (Session, error)
 	// In and Out are the terminal; nil is standard input and output.
 	In  io.Reader
 	Out io.Writer

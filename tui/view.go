@@ -29,6 +29,9 @@ type typist interface{ Typing() bool }
 // commander is a view with commands of its own for the command line.
 type commander interface{ Commands() []command }
 
+// leaver is a view that wants to know when another one is opened.
+type leaver interface{ Leave() }
+
 // Messages from the root to the views.
 type (
 	// stateMsg says that env.state is another one, or that the filter, the marks or the width of output (w) changed.
@@ -52,6 +55,8 @@ type (
 	}
 	// captureMsg starts a capture on nodes.
 	captureMsg struct{ ids []string }
+	// askMsg opens the command line with the beginning of a command.
+	askMsg struct{ line string }
 )
 
 func send(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }

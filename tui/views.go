@@ -16,6 +16,7 @@ var viewList = []viewEntry{
 	{"networks", "net", "the engines' networks, and what carries them", newNetworks},
 	{"services", "svc", "services, their virtual IPs and members", newServices},
 	{"links", "link", "every interface with its other end", newLinks},
+	{"packets", "pkt", "live packets of what c was pressed on: list, headers, bytes", newPackets},
 }
 
 // viewIndex is the place of a view in the list, -1 for none.
