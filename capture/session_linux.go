@@ -118,7 +118,7 @@ func (s *Session) open(ctx context.Context, x Spot, of int) error {
 	if total == 0 {
 		total = defBuffer
 	}
-	o := ring.Options{SnapLen: s.SnapLen, Bytes: min(max(total/max(of, 1), 256<<10), 8<<20)}
+	o := ring.Options{Program: s.program(x, s.Filter), Bytes: min(max(total/max(of, 1), 256<<10), 8<<20)}
 	src := &source{spot: x, ns: ns, links: map[int]*link{}, states: map[int]linkState{}}
 	err = h.Do(func() (err error) { src.ring, err = ring.Open(ifindex, o); return err })
 	if err != nil {
@@ -196,7 +196,24 @@ func (s *Session) Call(fn func()) bool {
 
 // SetFilter has another filter from now on, nil for none. It may be called by any goroutine but Run's.
 func (s *Session) SetFilter(f *filter.Filter) {
-	s.Call(func() { s.Filter = f })
+	s.Call(func() {
+		for _, src := range s.sources {
+			if err := src.ring.SetProgram(s.program(src.spot, f)); err != nil {
+				s.Note("%s: %v", s.name(src), err)
+			}
+		}
+		s.Filter = f
+	})
+}
+
+// program is what the kernel runs for a filter: what it lets through is tested again.
+func (s *Session) program(x Spot, f *filter.Filter) []unix.SockFilter {
+	prog := f.Prefilter(filter.Kernel{SnapLen: uint32(s.SnapLen), Workload: x.Netns.ID, VXLANPorts: s.VXLANPorts})
+	out := make([]unix.SockFilter, len(prog))
+	for i, p := range prog {
+		out[i] = unix.SockFilter{Code: p.Op, Jt: p.JT, Jf: p.JF, K: p.K}
+	}
+	return out
 }
 
 // Counts are those of all rings so far, sorted by name: while Run runs, for any other goroutine, and after it.

@@ -11,7 +11,10 @@ type instruction struct {
 
 // run is the classic BPF machine (libpcap's bpf_filter.c), for what libpcap makes of expressions. (That of golang.org/x/net has neither a
 // packet's length beside the captured one nor negation.)
-func run(prog []instruction, data []byte, wire int) bool {
+func run(prog []instruction, data []byte, wire int) bool { return machine(prog, data, wire, nil) != 0 }
+
+// machine gives how much is kept; ancillary is what the kernel knows beside the frame, by the offset that it is loaded from.
+func machine(prog []instruction, data []byte, wire int, ancillary map[uint32]uint32) uint32 {
 	var a, x uint32
 	var mem [16]uint32
 	load := func(off uint64, size uint16) (uint32, bool) {
@@ -37,6 +40,10 @@ func run(prog []instruction, data []byte, wire int) bool {
 			case 0x00:
 				v = i.k
 			case 0x20:
+				if a, known := ancillary[i.k]; known {
+					v = a
+					break
+				}
 				v, ok = load(uint64(i.k), i.op&0x18)
 			case 0x40:
 				v, ok = load(uint64(x)+uint64(i.k), i.op&0x18)
@@ -49,7 +56,7 @@ func run(prog []instruction, data []byte, wire int) bool {
 				v = v & 15 * 4
 			}
 			if !ok {
-				return false
+				return 0
 			}
 			if i.op&7 == 0 {
 				a = v
@@ -74,7 +81,7 @@ func run(prog []instruction, data []byte, wire int) bool {
 				a *= y
 			case 0x30, 0x90:
 				if y == 0 {
-					return false
+					return 0
 				}
 				if i.op&0xf0 == 0x30 {
 					a /= y
@@ -119,7 +126,7 @@ func run(prog []instruction, data []byte, wire int) bool {
 				pc += int(i.jf)
 			}
 		case 6:
-			return i.k != 0
+			return i.k
 		case 7:
 			if i.op&0xf8 == 0 {
 				x = a

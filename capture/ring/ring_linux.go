@@ -13,8 +13,8 @@ import (
 type Options struct {
 	// Bytes is the ring's size, rounded to blocks; 0 for 8 MiB. A block must hold a frame of segmentation offload, 64 KiB.
 	Bytes int
-	// SnapLen is the most that is kept of a frame, 0 for all.
-	SnapLen int
+	// Program is run on each frame before it is copied: what it returns is how much is kept. nil: all of all.
+	Program []unix.SockFilter
 }
 
 // RetireMS is when a block that is not full is handed over, in milliseconds: what a reader waits at most.
@@ -80,7 +80,7 @@ func Open(ifindex int, o Options) (_ *Ring, err error) {
 	if err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_RESERVE, tagLen); err != nil {
 		return nil, fmt.Errorf("packet ring: %w", err)
 	}
-	if err = r.cut(o.SnapLen); err != nil {
+	if err = r.SetProgram(o.Program); err != nil {
 		return nil, err
 	}
 	if err = r.allocate(o.Bytes); err != nil {
@@ -95,14 +95,16 @@ func Open(ifindex int, o Options) (_ *Ring, err error) {
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
 
-// cut has the kernel keep no more of a frame: by a filter that takes everything (BPF_RET | BPF_K).
-func (r *Ring) cut(snapLen int) error {
-	if snapLen <= 0 {
+// SetProgram has another program run from now on, nil for none.
+func (r *Ring) SetProgram(prog []unix.SockFilter) error {
+	if len(prog) == 0 {
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("detach the packet filter: %w", err)
+		}
 		return nil
 	}
-	take := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: uint32(snapLen)}
-	if err := unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &take}); err != nil {
-		return fmt.Errorf("set the snap length: %w", err)
+	if err := unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}); err != nil {
+		return fmt.Errorf("attach the packet filter: %w", err)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func TestFramesDirectionsAndTags(t *testing.T) {
 func TestSnapLength(t *testing.T) {
 	h := nettest.New(t)
 	a, _ := pair(t, h)
-	frames, _ := watch(t, openIn(t, h, a, Options{SnapLen: 20}))
+	frames, _ := watch(t, openIn(t, h, a, Options{Program: []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 20}}}))
 	want := frame(0x88b5, 9)
 	sender(t, h, a)(want)
 	f := wait(t, frames, func(f *got) bool { return true })
