@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/nscope/nscope/capture/internal/corpus"
+	"github.com/nscope/nscope/capture/packet"
 )
 
 // TestAppend compares numbers, addresses and times with the standard library's.
@@ -40,5 +43,32 @@ func TestAppend(t *testing.T) {
 		check(appendAddrPort([]byte("x"), addr, uint16(n)), netip.AddrPortFrom(addr, uint16(n)).String())
 		at := int64(n) * 1e7
 		check(c.append([]byte("x"), at), time.Unix(0, at).In(c.loc).Format("15:04:05.000000 "))
+	}
+}
+
+// TestLinesAllocateNothing says packets of the corpus again and again: what is remembered was made the first time.
+func TestLinesAllocateNothing(t *testing.T) {
+	var l Lines
+	var d packet.Decoder
+	var p packet.Packet
+	buf := make([]byte, 0, 1<<16)
+	frames := corpus.New(8).Frames(2000, 20)
+	where := place()
+	where.Names = func(a netip.Addr) string {
+		if a == webAddr {
+			return "web"
+		}
+		return ""
+	}
+	e := &Event{Packet: &p, Place: where}
+	say := func() {
+		for _, f := range frames {
+			d.Decode(&p, f.Data, f.WireLen, packet.Ethernet)
+			buf = l.Append(buf[:0], e)
+		}
+	}
+	say()
+	if n := testing.AllocsPerRun(3, say) / float64(len(frames)); n > 0.05 { // names of protocols that have none
+		t.Errorf("%.3f allocations for a packet", n)
 	}
 }

@@ -1,7 +1,6 @@
 package text
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
@@ -34,17 +33,15 @@ type conns struct {
 // of gives the connection of a packet, and which of its directions (0, 1) this is; back is the other.
 func (c *conns) of(p *packet.Packet, h *packet.Head) (x *conn, side, back int) {
 	a, b := h.Src.As16(), h.Dst.As16()
-	word := binary.BigEndian.Uint64
-	k := connKey{word(a[:]), word(a[8:]), word(b[:]), word(b[8:])}
+	k := connKey{binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
 	low, high := uint64(h.SrcPort), uint64(h.DstPort)
 	side, back = 0, 1
-	switch order := cmp.Or(cmp.Compare(k[0], k[2]), cmp.Compare(k[1], k[3]), cmp.Compare(low, high)); {
-	case order > 0:
+	if k[0] == k[2] && k[1] == k[3] && low == high {
+		back = 0 // a connection with itself
+	} else if k[0] > k[2] || k[0] == k[2] && (k[1] > k[3] || k[1] == k[3] && low > high) {
 		side, back = 1, 0
 		k[0], k[1], k[2], k[3] = k[2], k[3], k[0], k[1]
 		low, high = high, low
-	case order == 0:
-		back = 0 // a connection with itself
 	}
 	k[4] = low<<48 | high<<32
 	if p.NT > 0 {
@@ -53,7 +50,7 @@ func (c *conns) of(p *packet.Packet, h *packet.Head) (x *conn, side, back int) {
 	if c.used*2 >= len(c.slots) {
 		c.grow()
 	}
-	x = c.slot(&k)
+	x = c.slot(k)
 	if !x.known[0] && !x.known[1] {
 		x.key = k
 		c.used++
@@ -62,7 +59,7 @@ func (c *conns) of(p *packet.Packet, h *packet.Head) (x *conn, side, back int) {
 }
 
 // slot is where a key is, or where it belongs: there is always a free one.
-func (c *conns) slot(k *connKey) *conn {
+func (c *conns) slot(k connKey) *conn {
 	mask := uint64(len(c.slots) - 1)
 	hi, lo := bits.Mul64(k[1]^k[0]*0x9e3779b97f4a7c15^c.seed[0], k[3]^k[2]*0xc2b2ae3d27d4eb4f^c.seed[1])
 	hi, lo = bits.Mul64(hi^lo^k[4], c.seed[1]|1)
@@ -87,7 +84,7 @@ func (c *conns) grow() {
 		c.slots = make([]conn, 2*len(old))
 		for i := range old {
 			if x := &old[i]; x.known[0] || x.known[1] {
-				*c.slot(&x.key) = *x
+				*c.slot(x.key) = *x
 			}
 		}
 	}

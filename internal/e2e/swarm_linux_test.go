@@ -411,6 +411,7 @@ func TestSwarm(t *testing.T) {
 		w.check(t, live, view{})
 		noGaps(t, live, w.oracle, "the kernel has no IPVS")
 	})
+	t.Run("Capture", w.checkCapture)
 	t.Run("Nodes", func(t *testing.T) {
 		for i, n := range lab.Nodes {
 			finish(t, 0, n.Enter(binary(t), "--timeout", "10s", "snapshot", inside[i]))
