@@ -118,9 +118,7 @@ path:/run/netns/x, host, self.`,
 		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newRules(a), newCapture(a), newExtcap(a), newExec(a), newProbe(a), newSnapshot(a), newDiff(a), newLab(a),
 		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a), newInside(a),
 	)
-	// Help fits a terminal of 80 columns.
-	wrapped := strings.NewReplacer(".LocalFlags.FlagUsages", ".LocalFlags.FlagUsagesWrapped 80", ".InheritedFlags.FlagUsages", ".InheritedFlags.FlagUsagesWrapped 80")
-	root.SetUsageTemplate(wrapped.Replace(root.UsageTemplate()))
+	root.SetUsageFunc(usage)
 	root.SetOut(a.out) // cobra's completion command keeps the output that is set when it is made
 	root.InitDefaultCompletionCmd()
 	refuseOtherShells(root)
