@@ -96,10 +96,10 @@ func (a *app) tellReport(r fixtures.Report) {
 	}
 	switch {
 	case r.Status == fixtures.Skip:
-		fmt.Fprintf(a.out, "skip  %-16s needs %s\n", r.Mode, r.Needs[0])
+		fmt.Fprintf(a.out, "skip  %-17s needs %s\n", r.Mode, r.Needs[0])
 		return
 	default:
-		fmt.Fprintf(a.out, "%-5s %-16s %d of %d checks, %d ms\n", r.Status, r.Mode, passed, len(r.Checks), r.TookMS)
+		fmt.Fprintf(a.out, "%-5s %-17s %d of %d checks, %d ms\n", r.Status, r.Mode, passed, len(r.Checks), r.TookMS)
 	}
 	for _, c := range r.Checks {
 		if c.Status != fixtures.Pass || a.verbose {
