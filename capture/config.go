@@ -21,6 +21,8 @@ type Config struct {
 	SnapLen, Buffer int
 	Checksums       bool
 	VXLANPorts      []uint16
+	// Undecoded leaves the headers of packets alone where no filter looks at them: they have Data, Len and Link, and no Heads.
+	Undecoded bool
 	// NoNames has addresses stay addresses.
 	NoNames bool
 	// Proc is where /proc is, "" for /proc. Open opens a namespace by its identity; nil: what Proc leads to.

@@ -250,7 +250,11 @@ func (s *Session) take(src *source, f *ring.Frame) bool {
 	if f.Raw {
 		typ = packet.RawIP
 	}
-	s.decoder.Decode(&s.pkt, f.Data, f.Len, typ)
+	if s.Undecoded && s.Filter == nil {
+		s.pkt.Reset(f.Data, f.Len, typ)
+	} else {
+		s.decoder.Decode(&s.pkt, f.Data, f.Len, typ)
+	}
 	e := &s.event
 	e.Packet, e.Nanos, e.Place, e.Dir = &s.pkt, f.Nanos, l.place, text.In
 	if f.PktType == unix.PACKET_OUTGOING {

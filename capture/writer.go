@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 
+	"github.com/nscope/nscope/capture/packet"
 	"github.com/nscope/nscope/capture/pcap"
 	"github.com/nscope/nscope/capture/text"
 )
@@ -16,6 +17,10 @@ type Writer struct {
 	files *pcap.Files
 	ifs   map[ifKey]int
 	rec   pcap.Record
+	// last is where the last packet came by: most come by the same as the one before.
+	last     *text.Place
+	lastLink packet.LinkType
+	lastID   int
 }
 
 // ifKey is an interface of a file: the same link that is named anew is the same.
@@ -38,6 +43,14 @@ func NewWriter(f *pcap.Files) (*Writer, error) {
 
 // Write takes a packet, which [Writer.Flush] writes.
 func (w *Writer) Write(e *text.Event) error {
+	if e.Place == nil || e.Place != w.last || e.Link != w.lastLink {
+		w.last, w.lastLink, w.lastID = e.Place, e.Link, w.interfaceOf(e)
+	}
+	w.rec = pcap.Record{Nanos: e.Nanos, Interface: w.lastID, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
+	return w.files.Append(&w.rec)
+}
+
+func (w *Writer) interfaceOf(e *text.Event) int {
 	k := keyOf(e.Place, uint16(e.Link))
 	id, ok := w.ifs[k]
 	if !ok {
@@ -48,8 +61,7 @@ func (w *Writer) Write(e *text.Event) error {
 		id = w.files.AddInterface(i)
 		w.ifs[k] = id
 	}
-	w.rec = pcap.Record{Nanos: e.Nanos, Interface: id, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
-	return w.files.Append(&w.rec)
+	return id
 }
 
 // Buffered is how many bytes wait for Flush; Written how many are in files.

@@ -132,7 +132,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
 	}
 	c := capture.Config{
-		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0, NoNames: f.noNames,
+		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && f.payload() == capture.KeepPayload, NoNames: f.noNames,
 		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
 	}
 	if slices.Equal(targets, []string{"self"}) {

@@ -24,8 +24,7 @@ type Decoder struct {
 
 // Decode finds the headers of a frame of wireLen bytes, of which data were captured.
 func (d *Decoder) Decode(p *Packet, data []byte, wireLen int, link LinkType) {
-	p.Data, p.Len, p.Link = data, max(wireLen, len(data)), link
-	p.N, p.NT, p.SLLType, p.Deeper = 0, 0, 0, false
+	p.Reset(data, wireLen, link)
 	h := p.next(0, p.Len)
 	switch link {
 	case Ethernet:
@@ -43,6 +42,12 @@ func (d *Decoder) Decode(p *Packet, data []byte, wireLen int, link LinkType) {
 	case LinuxSLL2:
 		d.cooked(p, h, 20, 0, 10)
 	}
+}
+
+// Reset takes a frame in which nothing is looked for: there are no heads.
+func (p *Packet) Reset(data []byte, wireLen int, link LinkType) {
+	p.Data, p.Len, p.Link = data, max(wireLen, len(data)), link
+	p.N, p.NT, p.SLLType, p.Deeper = 0, 0, 0, false
 }
 
 // next begins another head, which must exist (p.N < MaxHeads). Only what is read before it is written is cleared.

@@ -32,7 +32,7 @@ type Files struct {
 	w     *Writer
 	sink  *counted
 	ifs   []Interface
-	ids   map[int]int // of the interfaces that this file has
+	ids   []int // of the interfaces that this file has, and 1; 0 for those that it has not
 	n     int
 	first int64
 	made  []string
@@ -85,7 +85,7 @@ func (f *Files) Open() error {
 		path = numbered(path, f.n+1)
 	}
 	if f.Out != nil {
-		f.sink, f.ids = &counted{out: f.Out}, map[int]int{}
+		f.sink, f.ids = &counted{out: f.Out}, nil
 		var err error
 		if f.w, err = NewWriter(f.sink, f.Section); err == nil {
 			err = f.w.Names(f.Names)
@@ -103,7 +103,7 @@ func (f *Files) Open() error {
 			return errors.Join(err, file.Close())
 		}
 	}
-	f.ids, f.first = map[int]int{}, 0
+	f.ids, f.first = nil, 0
 	if f.w, err = NewWriter(f.sink, f.Section); err == nil {
 		err = f.w.Names(f.Names)
 	}
@@ -142,8 +142,8 @@ func (f *Files) Append(rec *Record) error {
 		}
 		f.first = rec.Nanos
 	}
-	id, ok := f.ids[rec.Interface]
-	if !ok {
+	id := f.id(rec.Interface)
+	if id < 0 {
 		if err := f.w.Flush(); err != nil {
 			return err
 		}
@@ -151,12 +151,19 @@ func (f *Files) Append(rec *Record) error {
 		if id, err = f.w.AddInterface(f.ifs[rec.Interface]); err != nil {
 			return err
 		}
-		f.ids[rec.Interface] = id
+		f.ids = append(f.ids, make([]int, max(0, rec.Interface+1-len(f.ids)))...)
+		f.ids[rec.Interface] = id + 1
 	}
-	here := *rec
-	here.Interface = id
-	f.w.Append(&here)
+	f.w.append(rec, id)
 	return nil
+}
+
+// id is an interface's in this file, -1 where it has none yet.
+func (f *Files) id(of int) int {
+	if of < len(f.ids) {
+		return f.ids[of] - 1
+	}
+	return -1
 }
 
 func (f *Files) next() error {
@@ -178,7 +185,7 @@ func (f *Files) Flush() error { return f.w.Flush() }
 func (f *Files) Close(nanos int64, stats map[int]Stats) error {
 	err := f.w.Flush()
 	for _, id := range slices.Sorted(maps.Keys(stats)) {
-		if here, ok := f.ids[id]; ok && err == nil {
+		if here := f.id(id); here >= 0 && err == nil {
 			err = f.w.Stats(here, nanos, stats[id])
 		}
 	}

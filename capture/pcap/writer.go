@@ -141,17 +141,31 @@ func (w *Writer) Write(rec *Record) error {
 }
 
 // Append puts a packet into the writer's buffer, which [Writer.Flush] writes: several packets of a burst in one Write.
-func (w *Writer) Append(rec *Record) {
-	at := w.begin(blockEnhanced)
-	w.u32(uint32(rec.Interface), uint32(uint64(rec.Nanos)>>32), uint32(uint64(rec.Nanos)), uint32(len(rec.Data)), uint32(rec.Len))
-	w.buf = append(w.buf, rec.Data...)
-	w.pad()
-	if rec.Dir != DirUnknown || rec.Comment != "" {
+func (w *Writer) Append(rec *Record) { w.append(rec, rec.Interface) }
+
+// append writes the block of a packet of the interface id: its length is known before, but for a comment.
+func (w *Writer) append(rec *Record, id int) {
+	const fixed = 28 // type, length, interface, two of time, two of length
+	at, n := len(w.buf), len(rec.Data)
+	size := fixed + (n+3)&^3
+	w.buf = slices.Grow(w.buf, size+16)[:at+size]
+	b, o := w.buf[at:], binary.NativeEndian
+	o.PutUint32(b, blockEnhanced)
+	o.PutUint32(b[8:], uint32(id))
+	o.PutUint32(b[12:], uint32(uint64(rec.Nanos)>>32))
+	o.PutUint32(b[16:], uint32(uint64(rec.Nanos)))
+	o.PutUint32(b[20:], uint32(n))
+	o.PutUint32(b[24:], uint32(rec.Len))
+	copy(b[fixed:], rec.Data)
+	clear(b[fixed+n:])
+	if rec.Comment != "" {
 		w.text(1, rec.Comment)
-		if rec.Dir != DirUnknown {
-			w.u16(2, 4)
-			w.u32(uint32(rec.Dir))
-		}
+	}
+	if rec.Dir != DirUnknown {
+		w.u16(2, 4)
+		w.u32(uint32(rec.Dir))
+	}
+	if rec.Dir != DirUnknown || rec.Comment != "" {
 		w.u32(0)
 	}
 	w.end(at)

@@ -90,6 +90,7 @@ func BenchmarkCaptureFile(b *testing.B) {
 		tshark := s[1] + 20*(s[0]-s[1])
 		for i, name := range []string{"nscope", "tcpdump-nnq", "tcpdump-nn", "libpcap-reading", "own-reading"} {
 			b.ReportMetric(float64(t[i].Nanoseconds())/filePackets, name+"-ns/packet")
+			b.Logf("%-15s %6d ns/packet", name, t[i].Nanoseconds()/filePackets)
 		}
 		b.ReportMetric(float64(tshark.Nanoseconds())/filePackets, "tshark-ns/packet")
 		reportLeast(b, float64(t[1])/float64(t[0]), minQuick, "times-tcpdump-nnq")
