@@ -64,7 +64,7 @@ func (m *machine) world(t *testing.T) string {
 	for _, args := range [][]string{
 		{"ip", "-d", "-j", "link"}, {"ip", "-j", "addr"}, {"ip", "-j", "route", "show", "table", "all"}, {"ip", "-j", "rule"}, {"ip", "-j", "neigh"},
 		{"ip", "xfrm", "state"}, {"ip", "xfrm", "policy"}, {"sh", "-c", "nft list ruleset 2>/dev/null || true"},
-		{"sh", "-c", "cd /proc/sys/net && find . -type f ! -name '*random*' ! -name 'nf_conntrack_count' ! -path '*stat*' -perm -400 -exec sh -c 'for f; do echo \"$f $(cat $f 2>/dev/null | tr -d \"\\0\")\"; done' - {} + | sort"},
+		{"sh", "-c", "cd /proc/sys/net && find . -type f ! -name '*random*' ! -name 'nf_conntrack_count' ! -path '*stat*' -perm -400 -exec grep -sHa '' {} + | tr -d '\\0' | sort"},
 	} {
 		fmt.Fprintln(&b, args, m.run(t, args...))
 	}
