@@ -224,7 +224,7 @@ whatever bears a lab's label at the usual Docker engine or at the one of --engin
 				for _, x := range s.Spaces {
 					names = append(names, x.Name)
 				}
-				t.Rows = append(t.Rows, []string{s.Name, s.Mode, labState(s), s.Made.Local().Format("15:04:05"), s.Engine, strings.Join(names, ", ")})
+				t.Rows = append(t.Rows, []string{s.Name, s.Mode, s.Condition(), s.Made.Local().Format("15:04:05"), s.Engine, strings.Join(names, ", ")})
 			}
 			if a.output == "name" {
 				return nil
@@ -234,25 +234,6 @@ whatever bears a lab's label at the usual Docker engine or at the one of --engin
 	}
 	a.outputFlag(c, "table", "json", "yaml", "name")
 	return c
-}
-
-func labState(s *fixtures.State) string {
-	switch {
-	case !s.Keeper.Alive() && (s.Engine == "" || !s.Ready):
-		return "left over"
-	case !s.Ready:
-		return "being made"
-	}
-	for _, x := range s.Spaces {
-		if x.Ended || x.Holder.PID > 0 && !x.Holder.Alive() {
-			return x.Name + " has ended"
-		}
-	}
-	switch {
-	case len(s.Faults) > 0:
-		return "broken: " + strings.Join(s.Faults, ", ")
-	}
-	return "up"
 }
 
 func newLabDown(a *app) *cobra.Command {

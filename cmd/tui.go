@@ -37,6 +37,7 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 		cfg.Source = tui.Poll(a.collect)
 		cfg.Shell = a.shell
 		cfg.Capture = a.tap
+		cfg.Labs = tui.OwnLabs()
 	}
 	return tui.Run(c.Context(), cfg)
 }

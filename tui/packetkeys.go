@@ -87,30 +87,16 @@ func (p *packets) turn(n int) bool {
 // move moves the cursor in the list.
 func (p *packets) move(msg tea.KeyPressMsg) bool {
 	is := func(b key.Binding) bool { return key.Matches(msg, b) }
-	last := max(len(p.shown)-1, 0)
-	to := p.cursor
+	last, before := max(len(p.shown)-1, 0), p.cursor
 	switch {
-	case is(keys.Up):
-		to--
-	case is(keys.Down):
-		to++
-	case is(keys.PageUp):
-		to -= p.page
-	case is(keys.PageDown):
-		to += p.page
-	case is(keys.Top):
-		to = 0
-	case is(keys.Bottom):
-		to = last
 	case is(keys.Left):
 		p.left = max(p.left-8, 0)
 	case is(keys.Right):
 		p.left += 8
-	default:
+	case !moveCursor(msg, &p.cursor, len(p.shown), p.page):
 		return false
 	}
-	p.cursor = clamp(to, 0, last)
-	p.tail = p.cursor == last && (p.tail && to >= last || is(keys.Bottom))
+	p.tail = p.cursor == last && (p.tail && before == last || is(keys.Bottom))
 	return true
 }
 

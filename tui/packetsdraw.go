@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nscope/nscope/capture/text"
+	"github.com/nscope/nscope/topo/render"
 )
 
 // hexWidth is what a line of the hex dump takes.
@@ -83,7 +84,10 @@ func (p *packets) drawHead(cv canvas) {
 		if p.bad {
 			st = bad
 		}
-		cv.text(x, 0, cv.w-x, st, sep+p.said)
+		x = cv.text(x, 0, cv.w-x, st, sep+p.said)
+	}
+	if hint := sep + "F flow, s save, tab headers and bytes"; len(p.shown) > 0 && x+render.TextWidth(hint) < cv.w {
+		cv.put(x, 0, faint, hint)
 	}
 }
 

@@ -17,6 +17,8 @@ type Config struct {
 	Shell func(target string) (tea.ExecCommand, error)
 	// Capture opens a capture; nil where there is nothing live.
 	Capture func(context.Context, Tap) (Session, error)
+	// Labs makes labs; nil where there is nothing live.
+	Labs Labs
 	// In and Out are the terminal; nil is standard input and output.
 	In  io.Reader
 	Out io.Writer

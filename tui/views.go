@@ -17,6 +17,7 @@ var viewList = []viewEntry{
 	{"services", "svc", "services, their virtual IPs and members", newServices},
 	{"links", "link", "every interface with its other end", newLinks},
 	{"packets", "pkt", "live packets of what c was pressed on: list, headers, bytes", newPackets},
+	{"lab", "lab", "network modes to make, test, break and repair", newLabs},
 }
 
 // viewIndex is the place of a view in the list, -1 for none.
