@@ -11,7 +11,6 @@ import (
 	"github.com/nscope/nscope/capture"
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/netns"
-	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 	"github.com/nscope/nscope/tui"
 )
@@ -32,9 +31,11 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 		if err != nil {
 			return err
 		}
-		cfg.Source = tui.Files(snaps...)
+		cfg.Source = tui.Saved(snaps...)
 	} else {
-		cfg.Source = tui.Poll(a.collect)
+		cfg.Source = tui.Live(func(progress func(done, total int)) *inspect.Live {
+			return inspect.NewLive(append(a.liveOptions(), inspect.WithProgress(progress))...)
+		})
 		cfg.Shell = a.shell
 		cfg.Capture = a.tap
 		cfg.Labs = tui.OwnLabs()
@@ -54,15 +55,6 @@ func (a *app) noScreen() string {
 		return "the keyboard is the snapshot's (--from -)"
 	}
 	return ""
-}
-
-// collect reads the live host for the view.
-func (a *app) collect(ctx context.Context, quick bool, progress func(done, total int)) (*snapshot.Snapshot, error) {
-	opts := append(a.liveOptions(), inspect.WithProgress(progress))
-	if quick {
-		opts = append(opts, inspect.WithDepth(inspect.Topology))
-	}
-	return inspect.Collect(ctx, opts...)
 }
 
 // viewRings is what the rings of a capture in the view take together; it lists thousands of packets, not millions.

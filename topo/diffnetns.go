@@ -315,7 +315,7 @@ func (l *listing) addrs() (out []fact) {
 			if a.Label != k.l.Name {
 				f.attrs = append(f.attrs, attr{name: "label", text: a.Label})
 			}
-			f.attrs = append(f.attrs, attr{name: "flags", text: strings.Join(flags, " ")})
+			f.attrs = append(f.attrs, attr{name: "flags", text: strings.Join(flags, " "), quiet: true})
 			f.follows = func(op ChangeOp) bool {
 				return l.causes.link(key, op) || a.Prefix.Addr().IsLinkLocalUnicast() && l.causes.moved[key]
 			}
@@ -375,7 +375,7 @@ func (l *listing) routes() (out []fact) {
 			attr{name: "flags", text: strings.Join(r.Flags, " ")}, attr{name: "nexthop object", text: num(r.NHID)}, attr{name: "pref", text: r.Pref}, attr{name: "encap", text: r.Encap})
 		link := l.linkKey(r.OIF)
 		f.follows = func(op ChangeOp) bool {
-			return l.causes.link(link, op) || r.Protocol == "kernel" && (l.causes.moved[link] || l.causes.addr(link, op, r.Dst)) || op == Changed && l.causes.moved[link]
+			return l.causes.link(link, op) || r.Protocol == "kernel" && (r.Table == 255 && r.Dst.Addr().IsLinkLocalUnicast() || l.causes.moved[link] || l.causes.addr(link, op, r.Dst)) || op == Changed && l.causes.moved[link]
 		}
 		out = append(out, f)
 	}

@@ -18,6 +18,7 @@ var viewList = []viewEntry{
 	{"links", "link", "every interface with its other end", newLinks},
 	{"packets", "pkt", "live packets of what c was pressed on: list, headers, bytes", newPackets},
 	{"lab", "lab", "network modes to make, test, break and repair", newLabs},
+	{"events", "evt", "what changed, as it changes, the newest first", newEvents},
 }
 
 // viewIndex is the place of a view in the list, -1 for none.
