@@ -32,7 +32,10 @@ order in which the kernel evaluates them: hook, priority, family, table, chain;
 chains that are jumped to stand indented below the first jump. Of a container
 these are all rules of its own namespace, and of the namespaces that its links
 lead to those that may match its addresses or published ports; of a namespace
-all. Without TARGET: the host's. What else packets pass stands with them: BPF
+all; of an interface what comes in or goes out by it may come to; of a network
+(net:NAME) those of its bridge, its members and its load balancers; of a service
+(service:NAME) those that its virtual IPs and published ports may come to.
+Without TARGET: the host's. What else packets pass stands with them: BPF
 programs (XDP, tcx, cgroups'), filters, queues and classes of traffic control.
 
 Before each rule stands how many packets it has counted: "." where it does not
@@ -72,6 +75,9 @@ iptables-restore and "nft -f" take them.`,
 			}
 			if ok, err := a.print(spaces); ok {
 				return err
+			}
+			if len(spaces) == 0 {
+				fmt.Fprintln(a.err, "nscope: no rule there can touch such a packet")
 			}
 			o := a.renderOptions()
 			o.Wide = a.output == "wide"
@@ -128,8 +134,8 @@ func (a *app) rules(ctx context.Context, args []string, f *ruleFlags) ([]topo.Ru
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := g.Netns(n); !ok {
-			return nil, usagef("%s is a %s: rules has those of a container, namespace or interface", n.Name, n.Kind)
+		if n.Kind == topo.KindVTEP {
+			return nil, usagef("%s is the end of a tunnel on a host that was not inspected: it has no rules here", n.Name)
 		}
 		return g.Rules(n, o), nil
 	}

@@ -73,6 +73,8 @@ type collector struct {
 	// ids is what wiring proved last, told what the engines said last.
 	ids  map[snapshot.NSID]map[int]snapshot.NSID
 	told engine.Result
+	// offers are the namespaces of which the graph needs the listening sockets.
+	offers map[snapshot.NSID]bool
 }
 
 func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
@@ -82,6 +84,7 @@ func (c *collector) collect(ctx context.Context) (*snapshot.Snapshot, error) {
 		return nil, err
 	}
 	c.found = found
+	c.offers = offering(found)
 
 	engines := make(chan engine.Result, 1)
 	if c.engines {
@@ -241,6 +244,9 @@ func (c *collector) readInside(ns *snapshot.Namespace, gap func(reader string, e
 	}
 	if c.depth == Topology {
 		conn.ReadTopology(ns, gap)
+		if c.offers[ns.ID] {
+			readListeners(ns, gap)
+		}
 		if c.traffic {
 			conn.ReadTraffic(ns, gap)
 			c.bpf.Namespace(ns)

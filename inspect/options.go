@@ -11,7 +11,8 @@ type Depth int
 const (
 	// Full reads everything: what a snapshot holds.
 	Full Depth = iota
-	// Topology reads what the graph is made of: links, addresses, routes, rules, neighbours, FDB, netfilter, IPVS.
+	// Topology reads what the graph is made of: links, addresses, routes, rules, neighbours, FDB, netfilter, IPVS,
+	// and the listening sockets where a program may stand on a published port in a container's place.
 	Topology
 )
 

@@ -17,6 +17,7 @@ func Build(snaps ...*snapshot.Snapshot) *Graph {
 		spaces: map[string]*space{},
 		views:  map[*space][]sighting{},
 		raw:    map[string]raw{},
+		found:  map[*space]*foundRules{},
 	}
 	b.gather(snaps)
 	b.nest()
@@ -63,6 +64,7 @@ type builder struct {
 	raw     map[string]raw
 	svcIdx  map[string]*svc
 	virts   []*virtual
+	found   map[*space]*foundRules
 
 	dockerDirs map[string]bool // directories of netns files beside …/docker/netns
 	gaps       []pendingGap

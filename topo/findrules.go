@@ -180,7 +180,8 @@ func entryWords(v *snapshot.IPVSService) string {
 func (f *finder) virtuals(a netip.Addr) {
 	f.spaces(func(n *Node, sp *space) {
 		if !slices.ContainsFunc(f.g.Out(n.ID, EdgeBalances), func(e *Edge) bool { return e.Attrs.Address == a.String() && e.Attrs.By != "" }) {
-			all, _ := sp.virtualServices(a, maxFollowed)
+			found, _ := candidates(&sp.ns.Netfilter, false)
+			all, _ := sp.virtualServices(found, a, maxFollowed)
 			for _, v := range all {
 				b := Balancer{By: v.by, Scheduler: v.scheduler, Rule: v.rule, From: v.from, Members: f.g.virtualMembers(v)}
 				f.hit(n, "VIP", fmt.Sprintf("%s is the VIP of %s in %s, balanced %s", v.id(), cmpOr(v.name, "a service"), f.g.netnsPhrase(n), f.g.virtualHow(&b)))

@@ -12,9 +12,6 @@ import (
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
-// proxies are the programs that listen on a published port in place of the container.
-var proxies = []string{"docker-proxy", "rootlessport", "rootlesskit", "conmon", "slirp4netns", "pasta", "passt", "pasta.avx2", "passt.avx2"}
-
 // publishes draws published ports: container, namespace or service → the namespace on whose addresses the port is offered.
 // The kernel proves it by a rule that translates packets to the port to an address at which they arrive in the container,
 // or by a program that listens in its place. What an engine claims and nothing implements is its word, with a note;
@@ -29,7 +26,7 @@ func (b *builder) publishes() {
 			if p.HostPort == 0 || p.Mode == "ingress" {
 				continue
 			}
-			in, sock := b.listener(w.eng, p, proxies)
+			in, sock := b.listener(w.eng, p, snapshot.PortProxies)
 			a := portAttrs(p)
 			if sock != nil {
 				a.ProxyPID = sock.PID

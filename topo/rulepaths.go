@@ -50,6 +50,23 @@ type pathWalk struct {
 	marks bool
 }
 
+// foundRules are the candidates of a namespace that translate.
+type foundRules struct {
+	list []candidate
+	cut  bool
+}
+
+// candidates are the rules of a namespace that may translate, looked for once for a graph.
+func (b *builder) candidates(sp *space) *foundRules {
+	f := b.found[sp]
+	if f == nil {
+		f = &foundRules{}
+		f.list, f.cut = candidates(&sp.ns.Netfilter, false)
+		b.found[sp] = f
+	}
+	return f
+}
+
 // candidates are the rules of a namespace that may translate the destination of a packet that comes in or is sent, or
 // that may give a mark to one that comes in. cut: not all were looked at.
 func candidates(nf *snapshot.Netfilter, marks bool) (out []candidate, cut bool) {

@@ -62,114 +62,6 @@ type RuleOptions struct {
 	Used bool
 }
 
-// Rules lists the rules that can touch a packet of n: of a container, those of its own namespace, and of the namespaces its
-// links lead to those that may match its addresses or published ports; of a namespace or link, all of the namespace's.
-func (g *Graph) Rules(n *Node, o RuleOptions) []RuleSpace {
-	own, ok := g.Netns(n)
-	if !ok {
-		return []RuleSpace{}
-	}
-	out := []RuleSpace{}
-	add := func(ns *Node, packets []ruleset.Packet) {
-		sp := g.space(ns)
-		if sp == nil {
-			return
-		}
-		r := g.rulesOf(ns, sp, packets, o)
-		if ns == own {
-			sp.stagesOf(&r, nil, true, o)
-		} else {
-			sp.stagesOf(&r, g.passes(ns, own), false, o)
-		}
-		if !r.empty() {
-			out = append(out, r)
-		}
-	}
-	add(own, nil)
-	if n.Kind != KindContainer || own.Attrs.Role == RoleHost {
-		return out
-	}
-	for _, ns := range g.around(own, n) {
-		if packets := g.packetsOf(ns, own, n); len(packets) > 0 {
-			add(ns, packets)
-		}
-	}
-	return out
-}
-
-// around are the namespaces that a container's packets pass: where its links lead, the host, and the load balancers of its networks.
-func (g *Graph) around(own, n *Node) []*Node {
-	var out []*Node
-	add := func(ns *Node) {
-		if ns != nil && ns != own && !slices.Contains(out, ns) {
-			out = append(out, ns)
-		}
-	}
-	for _, l := range g.linksIn(own) {
-		for _, p := range []*Node{g.Peer(l), g.first(l, EdgeParent)} {
-			if p != nil {
-				ns, _ := g.Netns(p)
-				add(ns)
-			}
-		}
-	}
-	for _, e := range g.Out(n.ID, EdgePublishes) {
-		ns, _ := g.Node(e.To)
-		add(ns)
-	}
-	for i := range g.Nodes {
-		ns := &g.Nodes[i]
-		if ns.Kind == KindNetns && ns.Host == own.Host && (ns.Attrs.Role == RoleLoadBalancer || ns.Attrs.Role == RoleIngress) && slices.Contains(n.Attrs.Networks, ns.Attrs.Network) {
-			add(ns)
-		}
-	}
-	return out
-}
-
-// packetsOf describes what another namespace may see of a container: packets from and to its addresses, and to the ports at
-// which it is published there.
-func (g *Graph) packetsOf(ns, own, n *Node) []ruleset.Packet {
-	sp := g.space(ns)
-	if sp == nil {
-		return nil
-	}
-	var out []ruleset.Packet
-	for _, l := range g.linksIn(own) {
-		raw := g.Link(l)
-		if raw == nil {
-			continue
-		}
-		for _, a := range raw.Addrs {
-			addr := a.Prefix.Addr()
-			if !addr.IsGlobalUnicast() {
-				continue
-			}
-			to := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FDst, Dst: addr}
-			from := ruleset.Packet{Family: familyOf(addr), Known: ruleset.FSrc, Src: addr}
-			if r, ok := sp.rules().Route(ruleset.RouteQuery{Dst: addr}); ok && r.Type == "unicast" && !r.Gateway.IsValid() {
-				to.Out, from.In = r.Out, r.Out
-			}
-			out = append(out, to, from)
-		}
-	}
-	for _, e := range g.Out(n.ID, EdgePublishes) {
-		if e.To != ns.ID {
-			continue
-		}
-		for _, fam := range []string{"ip", "ip6"} {
-			p := ruleset.Packet{Family: fam, Known: ruleset.FDport | ruleset.FProto, Dport: e.Attrs.HostPort, Proto: protoNumber(e.Attrs.Proto)}
-			if a, err := netip.ParseAddr(e.Attrs.HostAddr); err == nil && !a.IsUnspecified() {
-				if familyOf(a) != fam {
-					continue
-				}
-				p.Dst, p.Known = a, p.Known|ruleset.FDst
-			}
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 func familyOf(a netip.Addr) string {
 	if a.Is6() {
 		return "ip6"
@@ -179,16 +71,16 @@ func familyOf(a netip.Addr) string {
 
 var ruleHooks = []string{"ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"}
 
-// rulesOf lists the rules of a namespace that one of the packets may come to and match, or all of them.
-func (g *Graph) rulesOf(n *Node, sp *space, packets []ruleset.Packet, o RuleOptions) RuleSpace {
+// rulesOf lists the rules of a namespace that one of the packets that asks describes may come to and match; all, where asks is nil.
+func (g *Graph) rulesOf(n *Node, sp *space, asks []ruleAsk, o RuleOptions) RuleSpace {
 	out := RuleSpace{Netns: n.ID, Name: n.Name, Chains: []RuleChain{}}
 	names := sp.names()
 	for _, hook := range ruleHooks {
 		for _, fam := range []string{"netdev", "bridge", "arp", "ip", "ip6"} {
 			at := ruleset.At{Family: fam, Hook: hook}
 			steps := sp.rules().Rules.Reach(at, ruleset.Packet{Family: packetFamily(fam)}, ruleset.Blank{})
-			if packets != nil {
-				steps = touched(sp, at, steps, packets)
+			if asks != nil {
+				steps = touched(sp, at, steps, asks)
 			}
 			out.Chains = append(out.Chains, chainsOf(fam, hook, sp.ns, steps, names, o)...)
 		}
@@ -259,24 +151,12 @@ func packetFamily(fam string) string {
 }
 
 // touched are the steps that a packet of those described may come to.
-func touched(sp *space, at ruleset.At, all []ruleset.Step, packets []ruleset.Packet) []ruleset.Step {
+func touched(sp *space, at ruleset.At, all []ruleset.Step, asks []ruleAsk) []ruleset.Step {
 	may := map[ruleset.Ref]bool{}
-	for _, p := range packets {
-		if at.Family != "bridge" && at.Family != "netdev" && p.Family != at.Family {
+	for _, ask := range asks {
+		p, ok := ask(at)
+		if !ok {
 			continue
-		}
-		published := p.Known&(ruleset.FSrc|ruleset.FDst) == 0 || p.Says(ruleset.FDport)
-		if published && at.Hook != "prerouting" && at.Hook != "output" {
-			continue
-		}
-		if !published && (p.Says(ruleset.FSrc) && at.Hook == "output" || p.Says(ruleset.FDst) && at.Hook == "input") {
-			continue // the address is not one of this namespace
-		}
-		if p.In.Name != "" && (at.Hook == "prerouting" || at.Hook == "input" || at.Hook == "forward") {
-			p.Known |= ruleset.FIn
-		}
-		if p.Out.Name != "" && (at.Hook == "output" || at.Hook == "postrouting" || at.Hook == "forward") {
-			p.Known |= ruleset.FOut
 		}
 		for _, s := range sp.rules().Rules.Reach(at, p, sp.rules()) {
 			may[s.Ref] = true

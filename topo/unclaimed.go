@@ -17,7 +17,7 @@ func (b *builder) unclaimed(done map[*space][]EdgeAttrs) {
 		if b.balancedPorts(sp); !sp.rulesRead() {
 			continue
 		}
-		found, cut := candidates(&sp.ns.Netfilter, false)
+		found, cut := b.candidates(sp).list, b.candidates(sp).cut
 		if len(found) == 0 {
 			continue
 		}

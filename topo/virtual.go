@@ -54,7 +54,7 @@ func (v *virtual) node() string {
 // virtuals adds the services that rules and IPVS make, and the edges from the namespaces in which they do.
 func (b *builder) virtuals() {
 	for _, sp := range b.allSpaces() {
-		all, cut := sp.virtualServices(netip.Addr{}, maxFollowed)
+		all, cut := sp.virtualServices(b.candidates(sp).list, netip.Addr{}, maxFollowed)
 		for _, v := range all {
 			port := fmt.Sprintf("%d/%s", v.at.Port(), v.proto)
 			b.node(Node{ID: v.node(), Kind: KindService, Name: cmp.Or(v.name, v.id()), Host: sp.place,
@@ -103,8 +103,9 @@ func (g *Graph) answerer(sp *space, a netip.Addr) *Node {
 	return n
 }
 
-// virtualServices are the services that rules and IPVS of a namespace make, at most so many, or those at one address.
-func (sp *space) virtualServices(only netip.Addr, most int) (out []*virtual, cut bool) {
+// virtualServices are the services that rules (found are those that translate) and IPVS of a namespace make, at most so many,
+// or those at one address.
+func (sp *space) virtualServices(found []candidate, only netip.Addr, most int) (out []*virtual, cut bool) {
 	seen := map[string]bool{}
 	add := func(v *virtual) {
 		switch {
@@ -128,7 +129,6 @@ func (sp *space) virtualServices(only netip.Addr, most int) (out []*virtual, cut
 		return out, cut
 	}
 	asked := map[string]bool{}
-	found, _ := candidates(&sp.ns.Netfilter, false)
 	for i := range found {
 		c := &found[i]
 		protos := []uint8{c.proto}

@@ -137,13 +137,24 @@ func (c *Conn) Close() error {
 //
 // With an error it returns what could be read.
 func (c *Conn) Read(limit int) (socks []snapshot.Socket, truncated bool, err error) {
+	return c.read(limit, allStates, func(*snapshot.Socket) bool { return true })
+}
+
+// Listening is [Conn.Read] of the TCP sockets that listen and the UDP sockets without a peer alone.
+func (c *Conn) Listening(limit int) (socks []snapshot.Socket, truncated bool, err error) {
+	return c.read(limit, 1<<unix.BPF_TCP_LISTEN|1<<unix.BPF_TCP_CLOSE, func(s *snapshot.Socket) bool {
+		return s.Proto == "tcp" && s.State == "listen" || s.Proto == "udp" && !s.Remote.IsValid()
+	})
+}
+
+func (c *Conn) read(limit int, states uint32, want func(*snapshot.Socket) bool) (socks []snapshot.Socket, truncated bool, err error) {
 	if limit <= 0 {
 		limit = int(^uint(0) >> 1)
 	}
-	l := list{limit: limit, socks: []snapshot.Socket{}}
+	l := list{limit: limit, want: want, socks: []snapshot.Socket{}}
 	var errs []error
 	for _, t := range c.ask {
-		errs = append(errs, c.dump(t, &l))
+		errs = append(errs, c.dump(t, states, &l))
 	}
 	for _, f := range c.text {
 		errs = append(errs, f.read(&l))
@@ -155,12 +166,16 @@ func (c *Conn) Read(limit int) (socks []snapshot.Socket, truncated bool, err err
 // list keeps at most limit sockets, those without a peer before others.
 type list struct {
 	limit     int
+	want      func(*snapshot.Socket) bool
 	socks     []snapshot.Socket
 	evict     int // where to look for one that may go
 	truncated bool
 }
 
 func (l *list) add(s *snapshot.Socket) {
+	if !l.want(s) {
+		return
+	}
 	if len(l.socks) < l.limit {
 		l.socks = append(l.socks, *s)
 		return
@@ -181,11 +196,11 @@ func (l *list) add(s *snapshot.Socket) {
 // maxTries is how often a dump is begun when the table changes meanwhile.
 const maxTries = 3
 
-func (c *Conn) dump(t *table, l *list) error {
+func (c *Conn) dump(t *table, states uint32, l *list) error {
 	before := *l
 	for try := 1; ; try++ {
 		var s snapshot.Socket
-		req := nlwire.NewRequest(sockDiagByFamily, unix.NLM_F_DUMP, request(t.family, t.number, allStates))
+		req := nlwire.NewRequest(sockDiagByFamily, unix.NLM_F_DUMP, request(t.family, t.number, states))
 		err := c.sock.Do(req, func(m nlwire.Message) {
 			if m.Type == sockDiagByFamily && decode(m.Data, t.proto, &s) {
 				l.add(&s)

@@ -295,6 +295,20 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestListening: what waits for somebody is all of it, and nothing else.
+func TestListening(t *testing.T) {
+	ns := scene(t)
+	all, _, err := conn(t, ns).Read(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.DeleteFunc(all, func(s snapshot.Socket) bool { return s.Proto == "raw" || s.Remote.IsValid() || s.Proto == "tcp" && s.State != "listen" })
+	got, cut, err := conn(t, ns).Listening(0)
+	if d := gocmp.Diff(want, got, gocmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" || cut || err != nil || len(got) < 4 {
+		t.Errorf("%s\ncut %v, %v", d, cut, err)
+	}
+}
+
 // TestEmpty asks a namespace without sockets, and one in which a socket of each table comes later.
 func TestEmpty(t *testing.T) {
 	c := conn(t, nettest.New(t))

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/topo"
@@ -79,8 +82,68 @@ func TestRulesAndMatrixOfLabs(t *testing.T) {
 			}
 			if mode == "publish" {
 				publishedRules(t, lab, read)
+				publishedLive(t, lab, run, read)
 			}
 		})
+	}
+}
+
+// publishedLive: the live graph proves the userland proxy by its socket, and says that containers reach themselves by their
+// ports, as the lab's own checks have it.
+func publishedLive(t *testing.T, lab string, run func(args ...string) []byte, read func(into any, args ...string)) {
+	var g topo.Graph
+	read(&g, "topo")
+	proxies := 0
+	for _, e := range g.Edges {
+		if e.Kind == topo.EdgePublishes && strings.Contains(e.From, lab) && e.Attrs.Note != "" {
+			t.Errorf("%+v", e)
+		}
+		if e.Kind == topo.EdgePublishes && e.Attrs.ProxyPID != 0 {
+			proxies++
+		}
+	}
+	if proxies < 3 {
+		t.Errorf("%d proxies in the live graph", proxies)
+	}
+	watched(t, lab)
+	out := string(run("find", "8080"))
+	for _, want := range []string{"c1 reaches itself by it (through ", "c3 reaches itself by it (it comes back as from 172.17.0.1)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("find 8080 has no %q:\n%s", want, out)
+		}
+	}
+}
+
+// watched sees a counter of the lab's rules move in what `rules --watch` writes, while packets pass.
+func watched(t *testing.T, lab string) {
+	nscope := binary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, nscope, "rules", "netns:nscope-"+lab+"-host", "--watch", "--every", "100ms", "-o", "wide")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if s := strings.TrimSpace(lines.Text()); strings.Contains(s, "-A FORWARD ") {
+				seen <- s
+				break
+			}
+		}
+		cancel()
+		_ = cmd.Wait()
+		close(seen)
+	}()
+	for ctx.Err() == nil { // packets must pass after its first look, whenever that is
+		_ = exec.CommandContext(ctx, nscope, "exec", "nscope-"+lab+"-host/c1", "--", "ping", "-c1", "-W1", "198.51.100.77").Run()
+	}
+	if s, ok := <-seen; !ok || strings.HasPrefix(s, "0 ") || strings.HasPrefix(s, ". ") {
+		t.Errorf("no counter of a rule moved: %q", s)
 	}
 }
 

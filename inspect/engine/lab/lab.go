@@ -22,6 +22,9 @@ const Kind = "nscope"
 // maxFile bounds a lab's file: the largest mode's has some 10 KiB.
 const maxFile = 1 << 20
 
+// Holds tells whether a process holds a namespace of a lab: the host's listens on published ports.
+func Holds(p netns.Process) bool { return len(p.Args) > 2 && p.Args[1] == labfile.HolderCommand }
+
 // Family finds labs.
 type Family struct{}
 
