@@ -302,7 +302,9 @@ func TestListening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := slices.DeleteFunc(all, func(s snapshot.Socket) bool { return s.Proto == "raw" || s.Remote.IsValid() || s.Proto == "tcp" && s.State != "listen" })
+	want := slices.DeleteFunc(all, func(s snapshot.Socket) bool {
+		return s.Proto == "raw" || s.Remote.IsValid() || s.Proto == "tcp" && s.State != "listen"
+	})
 	got, cut, err := conn(t, ns).Listening(0)
 	if d := gocmp.Diff(want, got, gocmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" || cut || err != nil || len(got) < 4 {
 		t.Errorf("%s\ncut %v, %v", d, cut, err)
