@@ -224,6 +224,18 @@ func (s *Session) Counts() (out []Counts) {
 	return s.counts()
 }
 
+// Dropped is how many frames the rings had no room for so far: for Run's callbacks, and before it.
+func (s *Session) Dropped() (n uint64) {
+	for i := range s.done {
+		n += s.done[i].Dropped
+	}
+	for _, src := range s.sources {
+		_, d := src.ring.Stats()
+		n += d
+	}
+	return n
+}
+
 func (s *Session) counts() []Counts {
 	all := slices.Clone(s.done)
 	for _, src := range s.sources {

@@ -147,6 +147,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		return netns.Denied("its namespaces", err)
 	}
 	out.ordered = len(spots) > 1
+	out.dropped = s.Dropped
 	note("capturing in %s", counted(len(spots), "namespace"))
 	take, idle := out.take, out.idle
 	flows := a.flowSink(out)

@@ -34,7 +34,8 @@ type captureSink struct {
 	hidden  int
 	status  bool
 	last    time.Time
-	started time.Time
+	lastN   int
+	dropped func() uint64 // nil for a file that is read
 	// Lines of several namespaces are put into the order of time: each waits for what may still come before it.
 	ordered bool
 	waiting []waiting
@@ -63,7 +64,7 @@ func (f *captureFlags) payload() capture.Payload {
 }
 
 func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, error) {
-	s := &captureSink{a: a, f: f, started: time.Now()}
+	s := &captureSink{a: a, f: f}
 	s.lines.PlaceWidth = 16
 	if f.write == "" {
 		return s, nil
@@ -79,7 +80,7 @@ func (a *app) captureSink(f *captureFlags, names []pcap.Name) (*captureSink, err
 	if s.w, err = capture.NewWriter(files); err != nil {
 		return nil, err
 	}
-	s.w.SnapLen, s.w.Tool = f.snapLen, "nscope "+Version()
+	s.w.SnapLen, s.w.Tool, s.w.NoNames = f.snapLen, "nscope "+Version(), f.noNames
 	return s, nil
 }
 
@@ -196,11 +197,24 @@ func (s *captureSink) flush() error {
 	return err
 }
 
+// progressEvery is how often the line of progress is said anew.
+const progressEvery = 500 * time.Millisecond
+
 func (s *captureSink) progress() {
-	if now := time.Now(); s.a.isTerminal(s.a.err) && now.Sub(s.last) > 200*time.Millisecond {
-		s.last, s.status = now, true
-		fmt.Fprintf(s.a.err, "\r%d packets, %d/s, %.1f MB \x1b[K", s.n, int(float64(s.n)/max(now.Sub(s.started).Seconds(), 0.001)), float64(s.w.Written())/1e6)
+	now := time.Now()
+	since := now.Sub(s.last)
+	if since < progressEvery || !s.a.isTerminal(s.a.err) {
+		return
 	}
+	line := fmt.Sprintf("%d packets", s.n)
+	if !s.last.IsZero() {
+		line += fmt.Sprintf(", %.0f/s", float64(s.n-s.lastN)/since.Seconds())
+	}
+	if s.dropped != nil {
+		line += fmt.Sprintf(", %d dropped", s.dropped())
+	}
+	s.last, s.lastN, s.status = now, s.n, true
+	fmt.Fprintf(s.a.err, "\r%s, %s\x1b[K", line, text.Size(uint64(s.w.Written())))
 }
 
 func (s *captureSink) clearStatus() {

@@ -21,6 +21,8 @@ const extcapPrefix = "nscope-"
 func newExtcap(a *app) *cobra.Command {
 	var interfaces, dlts, config, capture bool
 	var iface, fifo, filter, version string
+	var f captureFlags
+	var on string
 	c := &cobra.Command{
 		Use:                   "extcap",
 		DisableFlagsInUseLine: true,
@@ -47,30 +49,63 @@ privileges as nscope capture.`,
 				fmt.Fprintln(a.out, "dlt {number=1}{name=EN10MB}{display=Ethernet (and raw IP, as each link has it)}")
 				return nil
 			case config:
-				return nil // the capture filter is all there is
+				fmt.Fprint(a.out, extcapConfig)
+				return nil
 			case capture:
 				if fifo == "" {
 					return usagef("--capture needs --fifo FILE")
 				}
-				err := a.capture(c.Context(), &captureFlags{write: fifo, expr: filter}, []string{strings.TrimPrefix(iface, extcapPrefix)})
+				f.write, f.expr = fifo, filter
+				if f.on = nil; on != "" {
+					f.on = strings.Split(on, ",")
+				}
+				err := a.capture(c.Context(), &f, []string{strings.TrimPrefix(iface, extcapPrefix)})
 				if errors.Is(err, syscall.EPIPE) {
 					return nil // Wireshark has closed it: that is how a capture ends
 				}
 				return err
+			case c.Flags().Changed("extcap-capture-filter"): // is it right? Whatever is said is what is wrong
+				if err := a.extcapFilter(c.Context(), filter); err != nil {
+					fmt.Fprintln(a.out, err)
+				}
+				return nil
 			}
 			return usagef("extcap: what of %s? --extcap-dlts, --extcap-config or --capture", iface)
 		},
 	}
-	f := c.Flags()
-	f.BoolVar(&interfaces, "extcap-interfaces", false, "list the interfaces")
-	f.BoolVar(&dlts, "extcap-dlts", false, "list an interface's link types")
-	f.BoolVar(&config, "extcap-config", false, "list an interface's options")
-	f.BoolVar(&capture, "capture", false, "capture into --fifo")
-	f.StringVar(&iface, "extcap-interface", "", "the interface's `NAME`")
-	f.StringVar(&fifo, "fifo", "", "`FILE` to write pcapng to")
-	f.StringVar(&filter, "extcap-capture-filter", "", "the `FILTER` of nscope capture")
-	f.StringVar(&version, "extcap-version", "", "`VERSION` of Wireshark that asks")
+	fl := c.Flags()
+	fl.BoolVar(&interfaces, "extcap-interfaces", false, "list the interfaces")
+	fl.BoolVar(&dlts, "extcap-dlts", false, "list an interface's link types")
+	fl.BoolVar(&config, "extcap-config", false, "list an interface's options")
+	fl.BoolVar(&capture, "capture", false, "capture into --fifo")
+	fl.StringVar(&iface, "extcap-interface", "", "the interface's `NAME`")
+	fl.StringVar(&fifo, "fifo", "", "`FILE` to write pcapng to")
+	fl.StringVar(&filter, "extcap-capture-filter", "", "the `FILTER` of nscope capture")
+	fl.StringVar(&version, "extcap-version", "", "`VERSION` of Wireshark that asks")
+	fl.StringVar(&on, "on", "", "only the links of these `NAMES`, with commas between")
+	fl.IntVar(&f.snapLen, "snaplen", 0, "keep at most `N` bytes of a packet; 0: all")
+	fl.BoolVar(&f.headers, "headers-only", false, "keep the headers, and nothing after them")
+	fl.BoolVar(&f.noPayload, "no-payload", false, "make what comes after the headers zeroes")
+	fl.BoolVar(&f.noNames, "numeric", false, "no names for addresses in the file")
 	return c
+}
+
+// extcapConfig are the options that Wireshark asks for in a dialogue (extcap(4)).
+const extcapConfig = `arg {number=0}{call=--on}{display=Links}{type=string}{tooltip=Only these links, with commas between: eth0,eth1. Empty: all}{required=false}
+arg {number=1}{call=--snaplen}{display=Snap length}{type=unsigned}{range=0,262144}{default=0}{tooltip=Keep at most so many bytes of a packet. 0: all}
+arg {number=2}{call=--headers-only}{display=Headers only}{type=boolflag}{default=false}{tooltip=Keep the headers, those inside tunnels too, and nothing after them}
+arg {number=3}{call=--no-payload}{display=Blank the payload}{type=boolflag}{default=false}{tooltip=Make what comes after the headers zeroes}
+arg {number=4}{call=--numeric}{display=No names}{type=boolflag}{default=false}{tooltip=Do not write the names of containers and services into the capture}
+`
+
+// extcapFilter says what is wrong with a filter.
+func (a *app) extcapFilter(ctx context.Context, expr string) error {
+	snaps, err := a.snapshots(ctx, inspect.WithDepth(inspect.Topology))
+	if err != nil {
+		return err
+	}
+	_, err = parseFilter(expr, topo.Build(snaps...))
+	return err
 }
 
 // extcapInterfaces lists what can be captured at: containers, and namespaces that play a role.

@@ -31,10 +31,14 @@ const recordKey = "nscope's recorded fixtures"
 
 // TestScripts runs testdata/script on the recorded snapshots: no root, no Linux.
 //
-// The snapshots' folder is $R; $D is that of labs, which the documentation has. Names are redacted: $c1 is what container c1 is called there; other facts are asked with
+// The snapshots' folder is $R; $D is that of labs, which the documentation has, $C of captures. Names are redacted: $c1 is what container c1 is called there; other facts are asked with
 // get: "get VAR FIELD KIND NAME FILE…" sets VAR to the node's id, inode, pid, mac, addr, cid, vni or vip.
 func TestScripts(t *testing.T) {
 	dir, err := filepath.Abs("../fixtures/recorded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	captures, err := filepath.Abs("testdata/capture")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("R", dir)
 			env.Setenv("D", filepath.Join(dir, "../../docs/examples"))
+			env.Setenv("C", captures)
 			for _, name := range []string{"c1", "c2", "cc", "h1", "m1", "n1", "u2", "appnet", "lan", "node1", "node2", "backend", "web", "edge", "api", "cache", "db", "p2", "podman1", "kube1", "shop/front", "shop/front/app"} {
 				env.Setenv(strings.ReplaceAll(name, "/", "_"), redacted(name))
 			}

@@ -68,7 +68,7 @@ func (p *parser) beyond(t token) (node, bool, error) {
 func (p *parser) named() (*named, error) {
 	t, name := p.take(), p.take()
 	switch name.kind {
-	case word, escaped, number, address:
+	case word, escaped, number, address, hwaddr:
 	default:
 		return nil, p.errAt(name, "expected the name of a %s", t.text)
 	}

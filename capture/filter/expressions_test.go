@@ -35,4 +35,8 @@ var expressions = []string{
 	"tcp[0] = 0 or ip6", "(tcp[0] = 0) or (udp[0] = 0)", "tcp[2:2] = 80 and not tcp[0:2] = 80", "ip[0] = 0x45 && tcp", "(((ip)))", "not not ip", "not (tcp or not udp)", "tcp or (udp and (port 53 or port 80))",
 	"ip and (tcp[13] = 2 or icmp)", "host 10.0.1.2 && !(tcp || arp)", "src 10.0.1.2 and dst 10.0.1.3 and tcp dst port 5432", "dst port 80 or 443 or 8080", "src net 10 or 192.168", "tcp src port 22 or 80", "ip proto 6 or 17",
 	"host 10.0.1.2 and not arp", "udp port 53 and udp[10] & 0x80 = 0", "tcp port 80 and (((ip[2:2] - ((ip[0]&0xf)<<2)) - ((tcp[12]&0xf0)>>2)) != 0)", "portrange 1-1024 and not (port 22 or 53)",
+	// what else the man page has
+	"ether src 02.42.0a.00.00.02", "ether host 0242.0a00.0002", "ether host 02420a000002", "ether host aabb.cc00.0001", "portrange http-https", "dst portrange ssh-http", "tcp portrange ssh-https", "portrange ftp-data-ssh", `ip proto \eigrp`, "ip proto ospf", "ip proto gre", "ip6 proto ipv6-icmp",
+	"proto ospf", "ip6 proto gre", "ether proto loopback", "pppoed", "decnet", "lat", "moprc", "mopdl", "sca", `ether proto \lat`, `ether proto \moprc`, "pppoed or ether proto loopback", "ether src 02420a000002 or arp",
+	"gateway 10.0.1.2", "ifname eth0", "rnr 0", "action pass", "type mgt", "subtype beacon", "vpi 1", "lane", "dir nods", "radio[0] != 0", "snap[0] = 1",
 }

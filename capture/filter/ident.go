@@ -24,7 +24,10 @@ func (p *parser) identifier(q quals) (node, error) {
 	}
 	t := p.take()
 	if t.kind == hwaddr || q.proto == "ether" {
-		return p.hardware(q, t)
+		if q.proto == "ether" || strings.ContainsAny(t.text, ":-.") {
+			return p.hardware(q, t)
+		}
+		t.kind = word // a container's id, cut to twelve digits
 	}
 	addrs, err := p.hosts(t)
 	if err != nil {
@@ -154,7 +157,7 @@ func (p *parser) hardware(q quals, t token) (node, error) {
 }
 
 func parseMAC(s string) (a [6]byte, ok bool) {
-	if parts := strings.FieldsFunc(s, func(r rune) bool { return r == ':' || r == '-' }); len(parts) == 6 {
+	if parts := strings.FieldsFunc(s, func(r rune) bool { return r == ':' || r == '-' || r == '.' }); len(parts) == 6 {
 		for i, x := range parts {
 			n, err := strconv.ParseUint(x, 16, 8)
 			if err != nil {
@@ -300,6 +303,18 @@ func (p *parser) portNumbers(q quals, t token) (from, to, only uint32, err error
 		}
 		return from, to, 0, err
 	}
+	if q.typ == "portrange" && (t.kind == word || t.kind == escaped) {
+		if isRange { // between services by name: the first hyphen parts them, as in libpcap
+			var first uint32
+			if from, first, err = p.onePort(q, t, lo); err == nil {
+				to, only, err = p.onePort(q, t, hi)
+			}
+			if first != only {
+				only = 0
+			}
+			return min(from, to), max(from, to), only, err
+		}
+	}
 	from, only, err = p.onePort(q, t, t.text)
 	return from, from, only, err
 }
@@ -346,6 +361,10 @@ func (p *parser) protoNumber(q quals) (node, error) {
 			num = uint32(pr.ether)
 		case ok && q.proto != "ether" && pr.num != 0:
 			num = pr.num
+		case q.proto == "ether" && t.text == "loopback":
+			num = 0x9000
+		case q.proto != "ether" && numbers[t.text] != 0:
+			num = numbers[t.text]
 		default:
 			return nil, p.errAt(t, "%q is no protocol by name here: use its number", t.text)
 		}

@@ -6,9 +6,9 @@ import (
 
 // refused are words of pcap-filter(7) that are not done, and why.
 var refused = map[string]string{
-	"gateway": "asks the resolver and /etc/ethers of the host", "protochain": "libpcap's loop over IPv6 headers", "pppoed": "PPPoE", "pppoes": "PPPoE",
-	"geneve": "use: encap geneve, vni N, inner …", "decnet": "DECnet", "atalk": "AppleTalk", "aarp": "AppleTalk", "lat": "DEC LAT", "moprc": "DEC MOP", "mopdl": "DEC MOP",
-	"sca": "DEC SCA", "iso": "ISO protocols", "clnp": "ISO protocols", "esis": "ISO protocols", "isis": "ISO protocols", "ipx": "IPX", "netbeui": "NetBEUI",
+	"gateway": "asks the resolver and /etc/ethers of the host", "protochain": "libpcap's loop over IPv6 headers", "pppoes": "PPPoE sessions",
+	"geneve": "use: encap geneve, vni N, inner …", "atalk": "AppleTalk", "aarp": "AppleTalk",
+	"iso": "ISO protocols", "clnp": "ISO protocols", "esis": "ISO protocols", "isis": "ISO protocols", "ipx": "IPX", "netbeui": "NetBEUI",
 	"lane": "ATM", "llc": "802.2 types", "vci": "ATM", "vpi": "ATM", "wlan": "802.11", "type": "802.11", "subtype": "802.11", "ifname": "OpenBSD's pflog; use the option --on", "on": "OpenBSD's pflog; use the option --on",
 	"rnr": "OpenBSD's pflog", "rulenum": "OpenBSD's pflog", "reason": "OpenBSD's pflog", "rset": "OpenBSD's pflog", "ruleset": "OpenBSD's pflog", "srnr": "OpenBSD's pflog",
 	"subrulenum": "OpenBSD's pflog", "action": "OpenBSD's pflog", "fddi": "FDDI", "tr": "token ring", "ra": "802.11", "ta": "802.11", "addr1": "802.11", "addr2": "802.11",
@@ -24,7 +24,14 @@ var protocols = map[string]struct {
 	"ether": {}, "ip": {ether: packet.TypeIPv4}, "ip6": {ether: packet.TypeIPv6}, "arp": {ether: packet.TypeARP}, "rarp": {ether: packet.TypeRARP},
 	"tcp": {num: packet.TCP}, "udp": {num: packet.UDP}, "sctp": {num: packet.SCTP}, "ah": {num: packet.AH}, "esp": {num: packet.ESP}, "pim": {num: 103},
 	"icmp": {num: packet.ICMP, ip: true}, "igmp": {num: packet.IGMP, ip: true}, "igrp": {num: 9, ip: true}, "vrrp": {num: 112, ip: true}, "carp": {num: 112, ip: true},
-	"icmp6": {num: packet.ICMPv6, v6only: true},
+	"icmp6":  {num: packet.ICMPv6, v6only: true},
+	"pppoed": {ether: 0x8863}, "decnet": {ether: 0x6003}, "lat": {ether: 0x6004}, "moprc": {ether: 0x6002}, "mopdl": {ether: 0x6001}, "sca": {ether: 0x6007},
+}
+
+// numbers are the names of IP protocols that are no words of the language (/etc/protocols), after "proto".
+var numbers = map[string]uint32{
+	"ipencap": 4, "ipip": 4, "egp": 8, "igp": 9, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88, "ospf": 89, "l2tp": 115, "isis": 124,
+	"udplite": 136, "mpls-in-ip": 137, "hip": 139, "shim6": 140,
 }
 
 // primitive is a test that is no relation and no parenthesis.
@@ -57,6 +64,9 @@ func (p *parser) primitive() (node, error) {
 			return nil, p.errAt(t, "%s of what? (port %s, len = %s …)", t.text, t.text, t.text)
 		}
 		return p.identifier(q)
+	}
+	if next := p.peek(); next.kind == word && next.text == "protochain" {
+		return nil, p.errAt(next, "%q is not done here (%s)", next.text, refused[next.text])
 	}
 	if !p.startsID() && !p.is("(") {
 		// A protocol alone.

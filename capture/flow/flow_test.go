@@ -72,6 +72,9 @@ func TestWhatIsWrong(t *testing.T) {
 // TestSeenAtSeveral: a packet that crosses three interfaces, in a tunnel at one, is counted once; NAT's two sides are two conversations.
 func TestSeenAtSeveral(t *testing.T) {
 	var table Table
+	vxlan := func(in []byte) []byte {
+		return udp(addr("10.99.0.1:50000"), addr("10.99.0.2:4789"), append([]byte{8, 0, 0, 0, 0, 0x10, 1, 0}, in...))
+	}
 	for i := range 10 {
 		f := tcp(addr("10.0.1.2:40000"), addr("10.0.1.3:80"), uint32(100+i), 1, 0x18, 500, 1)
 		for j, p := range []string{"web/eth0", "n1/veth0", "db/eth0"} {
@@ -79,19 +82,22 @@ func TestSeenAtSeveral(t *testing.T) {
 				continue // lost on the way
 			}
 			table.Add(decode(shot{int64(i)*sec + int64(j), f}, named(p)))
+			if j == 1 {
+				table.Add(decode(shot{int64(i)*sec + int64(j), vxlan(f)}, named("n1/eth0")))
+			}
 		}
 	}
 	r := table.Report(false)
 	if len(r.Flows) != 1 || len(r.Pairs) != 1 {
 		t.Fatalf("%+v", r)
 	}
-	if f := r.Flows[0]; f.A.Packets != 10 || f.SeenAt != 3 || f.At != "n1/veth0" || f.A.Retransmitted != 0 || f.A.Name != "web" {
+	if f := r.Flows[0]; f.A.Packets != 10 || f.SeenAt != 4 || f.At != "n1/veth0" || f.Tunnel != "" || f.A.Retransmitted != 0 || f.A.Name != "web" {
 		t.Errorf("%+v", f)
 	}
-	if p := r.Pairs[0]; p.A.Packets+p.B.Packets != 10 || p.SeenAt != 3 || p.Flows != 1 {
+	if p := r.Pairs[0]; p.A.Packets+p.B.Packets != 10 || p.SeenAt != 4 || p.Flows != 1 {
 		t.Errorf("%+v", p)
 	}
-	if r.Packets != 28 || len(r.Places) != 3 {
+	if r.Packets != 38 || len(r.Places) != 4 {
 		t.Errorf("%+v", r)
 	}
 }

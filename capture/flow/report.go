@@ -154,12 +154,13 @@ func (t *Table) Report(live bool) *Report {
 }
 
 func (t *Table) listFlows(live bool) []Flow {
-	best := map[talk]*conv{}
-	seen := map[talk]int{}
+	best := map[same]*conv{}
+	seen := map[same]int{}
 	for c := t.head; c != nil; c = c.next {
-		seen[c.talk]++
-		if b := best[c.talk]; b == nil || c.total() > b.total() || c.total() == b.total() && c.at.name < b.at.name {
-			best[c.talk] = c
+		k := c.same()
+		seen[k]++
+		if b := best[k]; b == nil || better(c.packets(), b.packets(), c.total(), b.total(), c.at.name, b.at.name) {
+			best[k] = c
 		}
 	}
 	list := slices.Collect(maps.Values(best))
@@ -172,7 +173,7 @@ func (t *Table) listFlows(live bool) []Flow {
 		if live && t.reported != 0 {
 			out[i].Rate = rate(c.total()-c.seenBytes, t.last-t.reported)
 		}
-		if n := seen[c.talk]; n > 1 {
+		if n := seen[c.same()]; n > 1 {
 			out[i].SeenAt = n
 		}
 	}
@@ -183,6 +184,29 @@ func (t *Table) listFlows(live bool) []Flow {
 	}
 	return out
 }
+
+// same is what a conversation has in common with itself at another interface: its ends and its network; or, where both ends are named (which the
+// topology proves), whatever tunnel it is in.
+type same struct {
+	talk
+	names [2]string
+}
+
+func (c *conv) same() same {
+	k := same{talk: c.talk}
+	if c.names[0] != "" && c.names[1] != "" {
+		k.names = c.names
+		k.vni, k.vlan, k.tunnel = 0, 0, 0
+	}
+	return k
+}
+
+// better tells which of two interfaces saw more: more packets, of as many those without a tunnel's bytes.
+func better(packets, of, bytes, ofBytes uint64, at, ofAt string) bool {
+	return cmp.Or(cmp.Compare(of, packets), cmp.Compare(bytes, ofBytes), cmp.Compare(at, ofAt)) < 0
+}
+
+func (c *conv) packets() uint64 { return c.sides[0].Packets + c.sides[1].Packets }
 
 func (c *conv) total() uint64 { return c.sides[0].Bytes + c.sides[1].Bytes }
 
@@ -207,10 +231,11 @@ func (t *Table) listPairs() []Pair {
 	best := map[ends]pairKey{}
 	seen := map[ends]int{}
 	total := func(k pairKey) uint64 { return pairs[k].sides[0].Bytes + pairs[k].sides[1].Bytes }
+	packets := func(k pairKey) uint64 { return pairs[k].sides[0].Packets + pairs[k].sides[1].Packets }
 	for k := range pairs {
 		e := ends{k.a, k.b}
 		seen[e]++
-		if b, ok := best[e]; !ok || total(k) > total(b) || total(k) == total(b) && k.at.name < b.at.name {
+		if b, ok := best[e]; !ok || better(packets(k), packets(b), total(k), total(b), k.at.name, b.at.name) {
 			best[e] = k
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // FlowTable are at most n conversations (0: all) as rows.
 func (r *Report) FlowTable(n int) render.Table {
-	t := render.Table{Columns: []render.Column{{Name: "WHO"}, {Name: "PROTO", Rank: 1}, {Name: "PACKETS", Rank: 2, Right: true}, {Name: "BYTES", Rank: 3, Right: true}, {Name: "RATE", Rank: 4, Right: true}, {Name: "AT", Rank: 6}, {Name: "NOTES", Rank: 5, Below: true}}}
+	t := render.Table{Columns: []render.Column{{Name: "WHO", Min: 16}, {Name: "PROTO", Rank: 1, Min: 13}, {Name: "PACKETS", Rank: 2, Right: true}, {Name: "BYTES", Rank: 3, Right: true, Min: 9}, {Name: "RATE", Rank: 4, Right: true, Min: 11}, {Name: "AT", Rank: 6}, {Name: "NOTES", Rank: 5, Below: true}}}
 	for i := range r.Flows[:first(n, len(r.Flows))] {
 		f := &r.Flows[i]
 		proto := f.Proto
@@ -30,7 +30,7 @@ func (r *Report) FlowTable(n int) render.Table {
 
 // PairTable are at most n pairs (0: all) as rows.
 func (r *Report) PairTable(n int) render.Table {
-	t := render.Table{Columns: []render.Column{{Name: "WHO"}, {Name: "FLOWS", Rank: 3, Right: true}, {Name: "PACKETS", Rank: 1, Right: true}, {Name: "BYTES", Rank: 2, Right: true}, {Name: "RATE", Rank: 4, Right: true}, {Name: "AT", Rank: 6}, {Name: "NOTES", Rank: 5, Below: true}}}
+	t := render.Table{Columns: []render.Column{{Name: "WHO", Min: 16}, {Name: "FLOWS", Rank: 3, Right: true}, {Name: "PACKETS", Rank: 1, Right: true}, {Name: "BYTES", Rank: 2, Right: true, Min: 9}, {Name: "RATE", Rank: 4, Right: true, Min: 11}, {Name: "AT", Rank: 6}, {Name: "NOTES", Rank: 5, Below: true}}}
 	for i := range r.Pairs[:first(n, len(r.Pairs))] {
 		p := &r.Pairs[i]
 		t.Rows = append(t.Rows, []string{p.A.who() + " ↔ " + p.B.who(), strconv.FormatUint(p.Flows, 10), both(p.A.Packets, p.B.Packets), text.Size(p.A.Bytes + p.B.Bytes), rateText(p.Rate), at(p.At, p.SeenAt), strings.Join(p.notes(), ", ")})

@@ -42,6 +42,13 @@ func (d *Decoder) Decode(p *Packet, data []byte, wireLen int, link LinkType) {
 	case LinuxSLL2:
 		d.cooked(p, h, 20, 0, 10)
 	}
+	if d.Checksums && p.N > 1 && p.Heads[p.N-1].Status&Offloaded != 0 {
+		// The outer checksum is over what the device will have made of the inner one (local checksum offload, Linux'
+		// Documentation/networking/checksum-offloads.rst).
+		for i := range p.N - 1 {
+			p.Heads[i].Status &^= BadL4Sum
+		}
+	}
 }
 
 // Reset takes a frame in which nothing is looked for: there are no heads.
