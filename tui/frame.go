@@ -127,7 +127,7 @@ func (m *Model) drawLine(cv canvas) {
 		cv.text(1, 0, cv.w-1, bad, "not read: "+oneLine(m.err.Error()))
 	case m.progress != nil && m.progress.Total > 0 && !m.loading:
 		cv.text(1, 0, cv.w-1, faint, fmt.Sprintf("%s %d of %d", m.progress.What, m.progress.Done, m.progress.Total))
-	case m.env.filter.text != "":
+	case m.env.filter.text != "" && !m.ownFilter():
 		x := cv.put(1, 0, keyed, "/"+m.env.filter.text)
 		cv.text(x+2, 0, cv.w-x-2, faint, "esc ends the filter")
 	case len(st.Gone) > 0:
@@ -137,6 +137,12 @@ func (m *Model) drawLine(cv canvas) {
 		x := cv.put(1, 0, warn, fmt.Sprintf("%s %s (:gaps)", l.gap, plural(len(st.Graph.Gaps), "gap", "gaps")))
 		cv.text(x+1, 0, cv.w-x-1, faint, gapWords(&g))
 	}
+}
+
+// ownFilter tells whether the open view has a filter of its own: that of the others means nothing there.
+func (m *Model) ownFilter() bool {
+	_, own := m.current().(typist)
+	return own
 }
 
 // drawHints draws the keys that are of use most, and the marks.

@@ -89,7 +89,7 @@ func (m *Model) travel(n int) tea.Cmd {
 // back ends a filter or a path, or else goes back.
 func (m *Model) back() tea.Cmd {
 	switch {
-	case m.env.filter.text != "" && m.places.at().view != detailsName:
+	case m.env.filter.text != "" && m.places.at().view != detailsName && !m.ownFilter():
 		m.env.filter = filter{}
 		return m.tell(stateMsg{})
 	case m.env.path != nil:
