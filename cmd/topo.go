@@ -11,6 +11,7 @@ import (
 
 func newTopo(a *app) *cobra.Command {
 	var ascii, full, matrix bool
+	var port string
 	c := &cobra.Command{
 		Use:   "topo [TARGET]",
 		Short: "Show how everything is wired, as a tree or a picture",
@@ -23,11 +24,13 @@ out of the tree and of pictures, but for -v and -o wide.
 
 With --matrix: which bridged network may talk to which, to the host and to the
 outside, found by evaluating rules, routes and bridges for the first packet of
-a connection to a port that nothing publishes: yes, no, nat (with another
-source address) or unknown; -v and -o json name the rule that decided.`,
+a connection to a port that nothing publishes (or --port): yes, no, nat (with
+another source address) or unknown; -v and -o json name the rule that decided.
+Networks of which no rules of a host decide are named below.`,
 		Example: `  nscope topo
   nscope topo net:backend
   nscope topo --matrix
+  nscope topo --matrix --port 53/udp
   nscope topo -o html > host.html
   nscope topo -o svg web > web.svg
   nscope --from web1.json.zst --from web2.json.zst topo`,
@@ -38,7 +41,10 @@ source address) or unknown; -v and -o json name the rule that decided.`,
 				target = args[0]
 			}
 			if matrix {
-				return a.netMatrix(c.Context(), target)
+				return a.netMatrix(c.Context(), target, port)
+			}
+			if port != "" {
+				return usagef("--port goes with --matrix")
 			}
 			g, err := a.graph(c.Context(), target, inspect.WithDepth(inspect.Topology))
 			if err != nil {
@@ -85,6 +91,7 @@ source address) or unknown; -v and -o json name the rule that decided.`,
 	a.outputFlag(c, "tree", "table", "wide", "dot", "mermaid", "svg", "html", "json", "yaml", "name")
 	c.Flags().BoolVar(&ascii, "ascii", false, "draw with ASCII only")
 	c.Flags().BoolVar(&matrix, "matrix", false, "show which network may talk to which")
+	c.Flags().StringVar(&port, "port", "", "with --matrix, try packets to this `PORT[/PROTOCOL]`: 80, 53/udp, or icmp")
 	c.Flags().BoolVar(&full, "full", false, "do not fold large groups")
 	return c
 }

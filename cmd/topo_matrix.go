@@ -1,15 +1,22 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/nscope/nscope/topo"
 	"github.com/nscope/nscope/topo/render"
 )
 
 // netMatrix prints which network may talk to which.
-func (a *app) netMatrix(ctx context.Context, target string) error {
+func (a *app) netMatrix(ctx context.Context, target, port string) error {
+	o, err := matrixOptions(port)
+	if err != nil {
+		return err
+	}
 	if target != "" {
 		return usagef("--matrix is of all networks: it takes no TARGET")
 	}
@@ -17,7 +24,10 @@ func (a *app) netMatrix(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
-	all := g.Matrix()
+	all, left := g.Matrix(o)
+	for _, l := range left {
+		fmt.Fprintf(a.err, "nscope: note: in no matrix: %s: %s\n", oneLine(l.Name), oneLine(l.Why))
+	}
 	if ok, err := a.print(all); ok {
 		return err
 	}
@@ -35,6 +45,19 @@ func (a *app) netMatrix(ctx context.Context, target string) error {
 	return nil
 }
 
+// matrixOptions reads --port.
+func matrixOptions(s string) (topo.MatrixOptions, error) {
+	if s == "" || s == "icmp" {
+		return topo.MatrixOptions{Proto: s}, nil
+	}
+	port, proto, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if proto = cmp.Or(proto, "tcp"); err != nil || n == 0 || proto != "tcp" && proto != "udp" && proto != "sctp" {
+		return topo.MatrixOptions{}, usagef("--port: %q is no port: 80, 53/udp, 3868/sctp, or icmp", s)
+	}
+	return topo.MatrixOptions{Proto: proto, Port: uint16(n)}, nil
+}
+
 func (a *app) writeMatrix(m *topo.Matrix) error {
 	may := map[[2]string]string{}
 	for _, c := range m.Cells {
@@ -50,7 +73,11 @@ func (a *app) writeMatrix(m *topo.Matrix) error {
 			row = append(row, dash(may[[2]string{from, to}]))
 		}
 		t.Rows = append(t.Rows, row)
-		t.Groups = append(t.Groups, m.Name)
+		name := m.Name
+		if m.Family == "ip6" {
+			name += " (IPv6)"
+		}
+		t.Groups = append(t.Groups, name)
 	}
 	if err := a.table(t, a.output == "wide"); err != nil || !a.verbose {
 		return err

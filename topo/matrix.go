@@ -23,13 +23,31 @@ type Matrix struct {
 	// Netns is the id of the node of the namespace that carries the networks, Name what it is called.
 	Netns string `json:"netns"`
 	Name  string `json:"name"`
+	// Family is that of the packets, ip or ip6: a network that has both is in two matrices.
+	Family string `json:"family"`
 	// From and To are the headings: names of networks; "host" is the namespace itself, "outside" what lies behind its default route.
 	From  []string     `json:"from"`
 	To    []string     `json:"to"`
 	Cells []MatrixCell `json:"cells"`
 }
 
-// MatrixCell is one answer, for the first packet of a new connection to a port that nothing publishes.
+// MatrixOptions say what packets are tried: the first of a connection to a port. The zero value is TCP to a port that nothing
+// publishes.
+type MatrixOptions struct {
+	// Proto is tcp, udp, sctp … or icmp, which is an echo request (of ICMPv6 for IPv6).
+	Proto string
+	Port  uint16
+}
+
+// MatrixLeft is a network that is in no matrix, and why.
+type MatrixLeft struct {
+	// Network is the id of its node, Name what it is called.
+	Network string `json:"network"`
+	Name    string `json:"name"`
+	Why     string `json:"why"`
+}
+
+// MatrixCell is one answer, for the first packet of a new connection.
 type MatrixCell struct {
 	From string `json:"from"`
 	To   string `json:"to"`
@@ -49,8 +67,20 @@ const (
 	matrixPort = 64999
 )
 
-// outsideAddr stands for a host somewhere in the Internet (RFC 5737).
-var outsideAddr = netip.MustParseAddr("203.0.113.77")
+// outside4 and outside6 stand for a host somewhere in the Internet (RFC 5737, RFC 9637).
+var (
+	outside4 = netip.MustParseAddr("203.0.113.77")
+	outside6 = netip.MustParseAddr("3fff:fff::77")
+)
+
+// matrixer makes the matrix of one namespace and family.
+type matrixer struct {
+	s       *ruleset.Space
+	o       MatrixOptions
+	outside netip.Addr
+	// closed says why nothing can be told, empty where it can.
+	closed string
+}
 
 // matrixNet is a network with its bridge and up to two members.
 type matrixNet struct {
@@ -66,45 +96,82 @@ type matrixMember struct {
 	port string // of the bridge; empty for an address that nobody has
 }
 
-// Matrix evaluates which network may talk to which: one matrix for each namespace that carries bridged networks.
-func (g *Graph) Matrix() []Matrix {
-	nets := map[*Node][]matrixNet{}
+// Matrix evaluates which network may talk to which: one matrix for each namespace that carries bridged networks, and IP
+// version. left are the networks of which no rules of a namespace decide.
+func (g *Graph) Matrix(o MatrixOptions) (out []Matrix, left []MatrixLeft) {
+	type key struct {
+		ns  *Node
+		fam string
+	}
+	nets := map[key][]matrixNet{}
+	left = []MatrixLeft{}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		if n.Kind != KindNetwork {
 			continue
 		}
+		fit := false
 		for _, e := range g.In(n.ID, EdgeCarries) {
 			l, ok := g.Node(e.From)
 			if !ok || l.Kind != KindLink {
 				continue
 			}
 			ns, ok := g.Netns(l)
-			m, fit := g.matrixNet(n.Name, l)
-			if ok && fit && g.space(ns) != nil {
-				nets[ns] = append(nets[ns], m)
+			for _, fam := range []string{"ip", "ip6"} {
+				if m, ok2 := g.matrixNet(n.Name, l, fam); ok && ok2 && g.space(ns) != nil {
+					nets[key{ns, fam}] = append(nets[key{ns, fam}], m)
+					fit = true
+				}
 			}
 		}
+		if !fit {
+			left = append(left, MatrixLeft{Network: n.ID, Name: n.Name, Why: g.whyLeft(n)})
+		}
 	}
-	out := []Matrix{}
-	for ns, of := range nets {
+	out = []Matrix{}
+	for k, of := range nets {
 		slices.SortFunc(of, func(a, b matrixNet) int { return strings.Compare(a.name, b.name) })
-		out = append(out, matrixOf(ns, g.space(ns).rules(), of))
+		sp := g.space(k.ns)
+		m := &matrixer{s: sp.rules(), o: o, outside: outside4}
+		if k.fam == "ip6" {
+			m.outside = outside6
+		}
+		if !sp.rulesRead() {
+			m.closed = "the firewall rules were not read"
+		}
+		out = append(out, m.matrix(k.ns, k.fam, of))
 	}
 	slices.SortFunc(out, func(a, b Matrix) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Netns, b.Netns))
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Netns, b.Netns), strings.Compare(a.Family, b.Family))
 	})
-	return out
+	return out, left
+}
+
+// whyLeft says why a network is in no matrix.
+func (g *Graph) whyLeft(n *Node) string {
+	for _, e := range g.In(n.ID, EdgeCarries) {
+		c, ok := g.Node(e.From)
+		switch {
+		case !ok:
+		case c.Kind == KindNetns:
+			return "its members are bridged in " + c.Name + g.on(c) + " and by tunnels, with no way from there to other networks"
+		case c.Attrs.Type != "bridge":
+			return "its packets pass no rules of a host: " + g.linkPhrase(c) + " and the switch behind it decide"
+		default:
+			return "its bridge has no address"
+		}
+	}
+	return "nothing that was read carries it"
 }
 
 // matrixNet finds what stands for a network: two members behind ports of its bridge, else addresses that nobody has.
-func (g *Graph) matrixNet(name string, l *Node) (m matrixNet, ok bool) {
+func (g *Graph) matrixNet(name string, l *Node, fam string) (m matrixNet, ok bool) {
 	m.name, m.br = name, g.Link(l)
 	if m.br == nil || m.br.Kind != "bridge" {
 		return m, false
 	}
 	for _, a := range m.br.Addrs {
-		if x := a.Prefix.Addr(); x.IsGlobalUnicast() && (!m.prefix.IsValid() || x.Is4() && !m.prefix.Addr().Is4()) {
+		if x := a.Prefix.Addr(); x.IsGlobalUnicast() && !m.prefix.IsValid() && familyOf(x) == fam {
 			m.prefix = a.Prefix
 		}
 	}
@@ -139,8 +206,9 @@ func (g *Graph) matrixNet(name string, l *Node) (m matrixNet, ok bool) {
 	return m, len(m.members) == 2
 }
 
-func matrixOf(ns *Node, s *ruleset.Space, nets []matrixNet) Matrix {
-	out := Matrix{Netns: ns.ID, Name: ns.Name, Cells: []MatrixCell{}}
+func (m *matrixer) matrix(ns *Node, fam string, nets []matrixNet) Matrix {
+	out := Matrix{Netns: ns.ID, Name: ns.Name, Family: fam, Cells: []MatrixCell{}}
+	s, outsideAddr := m.s, m.outside
 	for _, n := range nets {
 		out.From = append(out.From, n.name)
 	}
@@ -150,76 +218,80 @@ func matrixOf(ns *Node, s *ruleset.Space, nets []matrixNet) Matrix {
 		a := &nets[i]
 		for j := range nets {
 			if i == j {
-				out.Cells = append(out.Cells, within(s, a))
+				out.Cells = append(out.Cells, m.within(a))
 			} else {
-				out.Cells = append(out.Cells, across(s, a, nets[j].name, nets[j].members[0].addr, nets[j].br.Name))
+				out.Cells = append(out.Cells, m.across(a, nets[j].name, nets[j].members[0].addr, nets[j].br.Name))
 			}
 		}
-		out.Cells = append(out.Cells, across(s, a, matrixHost, a.prefix.Addr(), ""))
-		if outsideAddr.BitLen() == a.prefix.Addr().BitLen() {
-			out.Cells = append(out.Cells, across(s, a, matrixOutside, outsideAddr, ""))
-		} else {
-			out.Cells = append(out.Cells, MatrixCell{From: a.name, To: matrixOutside, May: MayUnknown, Src: a.members[0].addr, Dst: outsideAddr, Why: "the network has no IPv4 address"})
-		}
+		out.Cells = append(out.Cells, m.across(a, matrixHost, a.prefix.Addr(), ""))
+		out.Cells = append(out.Cells, m.across(a, matrixOutside, outsideAddr, ""))
 	}
 	r, ok := s.Route(ruleset.RouteQuery{Dst: outsideAddr})
 	for i := range nets {
 		dst := nets[i].members[0].addr
 		c := MatrixCell{From: matrixOutside, To: nets[i].name, May: MayUnknown, Src: outsideAddr, Dst: dst}
 		switch {
-		case !ok || dst.BitLen() != outsideAddr.BitLen():
+		case !ok:
 			c.Why = "the way from outside is not known"
 		case r.Type != "unicast":
 			c.May, c.Why = MayNo, "there is no way from outside"
 		default:
-			judge(&c, s.Walk(firstPacket(outsideAddr, dst), r.Out.Name), nets[i].br.Name)
+			m.judge(&c, s.Walk(m.first(outsideAddr, dst), r.Out.Name), nets[i].br.Name)
 		}
 		out.Cells = append(out.Cells, c)
 	}
 	for _, to := range []string{matrixHost, matrixOutside} {
-		if to == matrixHost && ok && r.Type == "unicast" && r.Source.IsValid() {
-			c := MatrixCell{From: matrixOutside, To: to, Src: outsideAddr, Dst: r.Source}
-			judge(&c, s.Walk(firstPacket(outsideAddr, r.Source), r.Out.Name), "")
+		if at := s.AddressOf(r); to == matrixHost && ok && r.Type == "unicast" && at.IsValid() {
+			c := MatrixCell{From: matrixOutside, To: to, Src: outsideAddr, Dst: at}
+			m.judge(&c, s.Walk(m.first(outsideAddr, at), r.Out.Name), "")
 			out.Cells = append(out.Cells, c)
 		}
 	}
 	return out
 }
 
-func firstPacket(src, dst netip.Addr) ruleset.Packet {
-	return ruleset.First(ruleset.TCP, netip.AddrPortFrom(src, matrixPort), netip.AddrPortFrom(dst, matrixPort))
+// first is the packet that is tried.
+func (m *matrixer) first(src, dst netip.Addr) ruleset.Packet {
+	if m.o.Proto == "icmp" {
+		return ruleset.Ping(src, dst)
+	}
+	return ruleset.First(protoNumber(cmp.Or(m.o.Proto, "tcp")), netip.AddrPortFrom(src, matrixPort), netip.AddrPortFrom(dst, cmp.Or(m.o.Port, matrixPort)))
 }
 
 // across is the way from a network to an address elsewhere; out is the bridge by which it must leave, "" for any.
-func across(s *ruleset.Space, a *matrixNet, to string, dst netip.Addr, out string) MatrixCell {
+func (m *matrixer) across(a *matrixNet, to string, dst netip.Addr, out string) MatrixCell {
 	from := a.members[0]
 	c := MatrixCell{From: a.name, To: to, Src: from.addr, Dst: dst}
-	p := firstPacket(from.addr, dst)
+	p := m.first(from.addr, dst)
 	in := a.br.Name
 	if from.port != "" {
 		in = from.port
 		p.SrcMAC, p.DstMAC, p.Known = from.mac, a.br.MAC, p.Known|ruleset.FMAC
 	}
-	judge(&c, s.Walk(p, in), out)
+	m.judge(&c, m.s.Walk(p, in), out)
 	return c
 }
 
 // within is the way between two members of a network: over its bridge. Where it has no two, what the rules would do with a
 // packet between any.
-func within(s *ruleset.Space, a *matrixNet) MatrixCell {
+func (m *matrixer) within(a *matrixNet) MatrixCell {
 	x, y := a.members[0], a.members[1]
 	c := MatrixCell{From: a.name, To: a.name, Src: x.addr, Dst: y.addr}
-	p := firstPacket(x.addr, y.addr)
+	p := m.first(x.addr, y.addr)
 	if x.port != "" && y.port != "" {
 		p.SrcMAC, p.DstMAC, p.Known = x.mac, y.mac, p.Known|ruleset.FMAC
-		judge(&c, s.WalkPorts(p, x.port, y.port), "")
+		m.judge(&c, m.s.WalkPorts(p, x.port, y.port), "")
 		return c
 	}
-	judge(&c, s.WalkBridge(p, a.br.Name), "")
+	m.judge(&c, m.s.WalkBridge(p, a.br.Name), "")
 	return c
 }
 
-func judge(c *MatrixCell, f ruleset.Fate, out string) {
+func (m *matrixer) judge(c *MatrixCell, f ruleset.Fate, out string) {
+	if m.closed != "" {
+		c.May, c.Why = MayUnknown, m.closed
+		return
+	}
 	c.Why = f.Why
 	if f.By != nil {
 		c.Rule = f.By.String()

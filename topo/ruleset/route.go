@@ -242,6 +242,21 @@ func (s *Space) hop(r *snapshot.Route, q *RouteQuery) (out Route, taken, known b
 	return out, true, true
 }
 
+// AddressOf is the address by which who is behind a route knows the namespace; invalid where there is none.
+func (s *Space) AddressOf(r Route) netip.Addr {
+	if r.Source.IsValid() {
+		return r.Source
+	}
+	if l := s.byName[r.Out.Name]; l != nil && r.Gateway.Is6() {
+		for _, a := range l.Addrs {
+			if x := a.Prefix.Addr(); x.Is6() && x.IsGlobalUnicast() {
+				return x
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
 // loopback is the interface by which the namespace sends to itself.
 func (s *Space) loopback(other Iface) Iface {
 	for _, l := range s.byName {
