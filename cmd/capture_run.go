@@ -123,6 +123,9 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	note := func(format string, args ...any) {
 		out.clearStatus()
 		fmt.Fprintln(a.err, "nscope: "+oneLine(fmt.Sprintf(format, args...)))
+		if out.noted != nil {
+			out.noted()
+		}
 	}
 	out.sampled = everything && f.write == "" && !f.flows && !f.stats && !f.every() && a.isTerminal(a.out)
 	if out.sampled {
@@ -153,6 +156,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	flows := a.flowSink(out)
 	if flows != nil {
 		flows.live = a.output != "json" && a.isTerminal(a.out)
+		out.noted = func() { flows.lines = 0 } // the next picture stands below it
 		take, idle = flows.take, flows.idle
 	}
 	var way *pathSink

@@ -35,6 +35,7 @@ type captureSink struct {
 	status  bool
 	last    time.Time
 	lastN   int
+	noted   func()        // after something was told between lines; nil for nothing to do
 	dropped func() uint64 // nil for a file that is read
 	// Lines of several namespaces are put into the order of time: each waits for what may still come before it.
 	ordered bool

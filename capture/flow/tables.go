@@ -41,7 +41,7 @@ func (r *Report) PairTable(n int) render.Table {
 // Summary is a line of all together.
 func (r *Report) Summary() string {
 	out := fmt.Sprintf("%d packets, %s in %s", r.Packets, text.Size(r.Bytes), text.Span(time.Duration(r.Seconds*1e9)))
-	if r.Seconds > 0 {
+	if r.Seconds >= 0.001 { // of less it says nothing
 		out += ", " + text.Rate(float64(r.Bytes)*8/r.Seconds)
 	}
 	for i, p := range r.Protocols {

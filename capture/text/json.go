@@ -42,6 +42,9 @@ type tunnel struct {
 	Type string  `json:"type"`
 	VNI  *uint32 `json:"vni,omitempty"`
 	Port uint16  `json:"port,omitempty"`
+	// Policy is the group of VXLAN's policy extension; GPE tells of its generic protocol extension.
+	Policy *uint16 `json:"policy,omitempty"`
+	GPE    bool    `json:"gpe,omitempty"`
 }
 
 type tunnelled struct {
@@ -86,7 +89,11 @@ func endpointsOf(h *packet.Head) endpoints {
 var protoKeys = map[uint8]string{packet.TCP: "tcp", packet.UDP: "udp", packet.UDPLite: "udplite", packet.ICMP: "icmp", packet.ICMPv6: "icmpv6", packet.SCTP: "sctp", packet.ESP: "esp", packet.AH: "ah", packet.GRE: "gre", packet.IPIP: "ipip", packet.IGMP: "igmp"}
 
 func tunnelOf(t *packet.Tunnel) tunnel {
-	out := tunnel{Type: t.Type.String(), Port: t.Port}
+	out := tunnel{Type: t.Type.String(), Port: t.Port, GPE: t.GPE}
+	if t.GBP {
+		p := t.Policy
+		out.Policy = &p
+	}
 	if t.HasVNI {
 		v := t.VNI
 		out.VNI = &v

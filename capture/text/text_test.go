@@ -149,6 +149,29 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestExtensions: what a VXLAN header says beyond the VNI is said.
+func TestExtensions(t *testing.T) {
+	for _, tt := range []struct {
+		port       uint16
+		head       []byte
+		line, json string
+	}{
+		{4789, []byte{0x88, 0, 0, 7, 0, 0x10, 1, 0}, "vxlan 4097 policy 7 10.0.1.2→10.0.1.3 | ", `"tunnel":{"type":"vxlan","vni":4097,"port":4789,"policy":7}`},
+		{4790, []byte{0x0c, 0, 0, 3, 0, 0x10, 1, 0}, "vxlan-gpe 4097 10.0.1.2→10.0.1.3 | ", `"tunnel":{"type":"vxlan","vni":4097,"port":4790,"gpe":true}`},
+	} {
+		frame := eth(17, udp(50000, tt.port, append(tt.head, tcp(2, 1, 0, "")...)))
+		if got := say(t, &Lines{}, place(), Out, frame); !strings.Contains(got, tt.line) {
+			t.Errorf("%q without %q", got, tt.line)
+		}
+		var p packet.Packet
+		var d packet.Decoder
+		d.Decode(&p, frame, len(frame), packet.Ethernet)
+		if b, err := (&Lines{}).JSON(nil, &Event{Packet: &p, Place: place()}); err != nil || !strings.Contains(string(b), tt.json) {
+			t.Errorf("%v: %s without %s", err, b, tt.json)
+		}
+	}
+}
+
 // TestAnyFrame: a line, one and printable, and a JSON object, of whatever comes, cut off anywhere.
 func TestAnyFrame(t *testing.T) {
 	g := corpus.New(9)

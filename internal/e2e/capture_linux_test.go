@@ -260,3 +260,50 @@ func TestExtcap(t *testing.T) {
 		t.Errorf("tshark captured:\n%s\n%s", out.String(), stderr.String())
 	}
 }
+
+// TestCaptureKilled: what nscope leaves when it is killed while it writes is a whole file, also one that Wireshark asked for by its protocol, with
+// its options.
+func TestCaptureKilled(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping", "tshark")
+	name := fmt.Sprintf("nscope-capkill%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	ip("netns", "add", name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	ip("-n", name, "link", "set", "lo", "up")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ping := exec.CommandContext(ctx, "ip", "netns", "exec", name, "ping", "-q", "-i", "0.005", "127.0.0.1")
+	if err := ping.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ping.Process.Kill(); _ = ping.Wait() }()
+	for i, args := range [][]string{{"capture", name, "icmp"}, {"extcap", "--capture", "--extcap-interface", "nscope-" + name, "--snaplen", "40", "--on", "lo", "--extcap-capture-filter", "icmp"}} {
+		file := filepath.Join(t.TempDir(), "k.pcapng")
+		c := exec.CommandContext(ctx, binary(t), append(args, []string{"-w", "--fifo"}[i], file)...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			if st, err := os.Stat(file); err == nil && st.Size() > 20000 {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatal("nothing is written")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		_ = c.Process.Kill()
+		_ = c.Wait()
+		out, err := exec.CommandContext(ctx, "tshark", "-n", "-r", file, "-T", "fields", "-e", "frame.cap_len").Output() // fails where a block is cut off
+		want := []string{"98\n", "40\n"}[i]
+		if err != nil || strings.Count(string(out), want) < 50 || strings.ReplaceAll(string(out), want, "") != "" {
+			t.Errorf("%v: %v\n%.300s", args, err, out)
+		}
+	}
+}
