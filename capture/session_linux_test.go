@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +23,13 @@ import (
 func alone(t *testing.T, h *nettest.Handle) *topo.Graph {
 	t.Helper()
 	nettest.Run(t, h, "ip", "link", "set", "lo", "up")
-	ns := snapshot.Namespace{ID: h.ID(), Links: []snapshot.Link{{Index: 1, Name: "lo", Kind: "loopback", State: "up"}}}
+	nettest.Run(t, h, "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+	number, _, _ := strings.Cut(nettest.Run(t, h, "ip", "-o", "link", "show", "va"), ":")
+	index, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := snapshot.Namespace{ID: h.ID(), Links: []snapshot.Link{{Index: 1, Name: "lo", Kind: "loopback", State: "up"}, {Index: index, Name: "va", Kind: "veth"}}}
 	return topo.Build(&snapshot.Snapshot{Schema: 1, Host: snapshot.Host{BootID: "12345678-0000"}, Namespaces: []snapshot.Namespace{ns}})
 }
 
@@ -90,6 +97,10 @@ func TestSession(t *testing.T) {
 	nettest.Run(t, h, "ping", "-c", "1", "127.0.0.1")
 	nettest.Run(t, h, "ip", "link", "set", "lo", "down")
 	if n := <-notes; n != "%s/%s is down" {
+		t.Errorf("note %q", n)
+	}
+	nettest.Run(t, h, "ip", "link", "del", "va")
+	if n := <-notes; n != "%s/%s is gone" {
 		t.Errorf("note %q", n)
 	}
 	cancel()
