@@ -31,12 +31,6 @@ type screen struct {
 	opt   render.Options
 }
 
-func newScreen(w, h int, ascii bool) *screen {
-	s := &screen{}
-	s.reset(w, h, ascii)
-	return s
-}
-
 // reset makes it blank and of the given size, in the memory that it has.
 func (s *screen) reset(w, h int, ascii bool) {
 	s.w, s.h, s.opt = max(w, 0), max(h, 0), render.Options{ASCII: ascii}

@@ -189,6 +189,11 @@ func (d *details) fill() {
 	if d.tab == "rules" {
 		d.text.set(d.rules(d.width - 2))
 	}
+	d.compare()
+}
+
+// compare finds out what of the open tab is new since the state before.
+func (d *details) compare() {
 	now, counts := map[string]bool{}, map[string]uint64{}
 	d.moved = map[int]string{}
 	for i, line := range d.text.list {
@@ -238,6 +243,9 @@ func (d *details) rules(w int) string {
 		return err.Error()
 	}
 	if strings.TrimSpace(b.String()) == "" {
+		if e.wide {
+			return "  no rule"
+		}
 		return "  none has counted a packet (w shows those too)"
 	}
 	return b.String()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -41,6 +40,3 @@ func (e *env) marked(id string) bool { return slices.Contains(e.marks, id) }
 
 // watch says, while drawing, that counters of links are on the screen.
 func (e *env) watch(links ...string) { e.seen.Links = append(e.seen.Links, links...) }
-
-// linkOf is the data of a link node.
-func (e *env) linkOf(n *topo.Node) *snapshot.Link { return e.state.Graph.Link(n) }

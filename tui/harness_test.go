@@ -46,7 +46,7 @@ func newDriver(t testing.TB, w, h int, cfg Config, snaps ...*snapshot.Snapshot) 
 	d.m.Init()
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	if len(snaps) > 0 {
-		d.update(Update{State: stateOf(snaps, false)})
+		d.live(snaps...)
 	}
 	return d
 }
@@ -101,43 +101,12 @@ func (d *driver) run(cmd tea.Cmd, skipLast bool) {
 	}
 }
 
-// press presses keys: single letters, or names such as "enter" in angle brackets.
+// press presses keys, as [Shot] has them. Between two of them there is a frame, as there is for people.
 func (d *driver) press(keys string) {
-	for keys != "" {
-		name := keys[:1]
-		if i := strings.IndexByte(keys, '>'); keys[0] == '<' && i > 1 {
-			name, keys = keys[1:i], keys[i+1:]
-		} else {
-			keys = keys[1:]
-		}
-		d.send(keyPress(name))
+	for _, k := range keyPresses(keys) {
+		d.m.View()
+		d.send(k)
 	}
-}
-
-func keyPress(name string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
-		"space": tea.KeySpace, "backspace": tea.KeyBackspace, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd}
-	k := tea.Key{}
-	for {
-		mod, rest, ok := strings.Cut(name, "+")
-		if !ok || mod == "" {
-			break
-		}
-		k.Mod |= map[string]tea.KeyMod{"ctrl": tea.ModCtrl, "shift": tea.ModShift, "alt": tea.ModAlt}[mod]
-		name = rest
-	}
-	if c, ok := special[name]; ok {
-		k.Code = c
-		if name == "space" {
-			k.Text = " "
-		}
-	} else {
-		k.Code = []rune(name)[0]
-		if k.Mod == 0 {
-			k.Text = name
-		}
-	}
-	return tea.KeyPressMsg(k)
 }
 
 // frame is what is seen, without styles.
@@ -168,11 +137,27 @@ func (d *driver) lacks(texts ...string) {
 	}
 }
 
-// recorded loads snapshots of real hosts.
-func recorded(t testing.TB, names ...string) (out []*snapshot.Snapshot) {
+// selected is the name of the node under the cursor.
+func (d *driver) selected() string {
+	d.m.View()
+	return d.m.env.name(d.m.current().Selected())
+}
+
+// recorded loads snapshots of real hosts, example those of the documentation.
+func recorded(t testing.TB, names ...string) []*snapshot.Snapshot {
+	t.Helper()
+	return load(t, filepath.Join("..", "fixtures", "recorded"), names...)
+}
+
+func example(t testing.TB, names ...string) []*snapshot.Snapshot {
+	t.Helper()
+	return load(t, filepath.Join("..", "docs", "examples"), names...)
+}
+
+func load(t testing.TB, dir string, names ...string) (out []*snapshot.Snapshot) {
 	t.Helper()
 	for _, name := range names {
-		s, err := snapshot.Load(filepath.Join("..", "fixtures", "recorded", name+".json.zst"))
+		s, err := snapshot.Load(filepath.Join(dir, name+".json.zst"))
 		if err != nil {
 			t.Fatal(err)
 		}

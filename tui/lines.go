@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -51,5 +52,8 @@ func (p *lines) draw(cv canvas) {
 			st = strong
 		}
 		cv.text(1, y, cv.w-1, st, s)
+	}
+	if more := len(p.list) - p.top - p.page; more > 0 {
+		cv.right(cv.w-1, cv.h-1, 20, strong, fmt.Sprintf(" j: %d more ", more))
 	}
 }

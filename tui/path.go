@@ -9,13 +9,21 @@ import (
 // wiresBetween is the cheapest way over wires from one node to another: the ids on it, both ends included, nil where there
 // is none. Wires are followed as they are: a packet's own way may be another one, or none, where rules or routes say so.
 //
-// Nothing is crossed that does not pass packets on: a container between two of its links, or a tunnel's far end.
+// Nothing is crossed that does not pass packets on: a container between two of its links, a tunnel's far end, a service.
 // Crossing a host is a matter of its routes, and dear, so that it is taken only where no bridge or tunnel leads there.
 func wiresBetween(g *topo.Graph, from, to string) []string {
 	dist := map[string]int{from: 0}
 	prev := map[string]string{}
 	done := map[string]bool{}
 	q := &queue{{from, 0}}
+	own := map[string]bool{} // the namespaces of containers at the ends
+	for _, id := range []string{from, to} {
+		if n, ok := g.Node(id); ok && n.Kind == topo.KindContainer {
+			if ns, ok := g.Netns(n); ok {
+				own[ns.ID] = true
+			}
+		}
+	}
 	for q.Len() > 0 {
 		at := heap.Pop(q).(step)
 		if done[at.id] {
@@ -26,7 +34,7 @@ func wiresBetween(g *topo.Graph, from, to string) []string {
 			break
 		}
 		n, ok := g.Node(at.id)
-		if !ok || at.id != from && !passes(n) {
+		if !ok || at.id != from && !own[at.id] && !passes(n) {
 			continue
 		}
 		for _, e := range append(g.Out(at.id), g.In(at.id)...) {
@@ -70,8 +78,6 @@ func passes(n *topo.Node) bool {
 		return n.Attrs.Type != "loopback"
 	case topo.KindNetns:
 		return n.Attrs.Role != topo.RoleContainer
-	case topo.KindService:
-		return true
 	}
 	return false
 }

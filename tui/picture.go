@@ -71,7 +71,7 @@ func abs(n int) int { return max(n, -n) }
 
 // start puts the cursor where a newcomer finds the first wire: the first port, else the first thing.
 func (p *picture) start() {
-	p.cur = max(slices.IndexFunc(p.items, func(it item) bool { return it.col == render.ColPort && !it.ref }), 0)
+	p.cur = max(slices.IndexFunc(p.items, func(it item) bool { return it.col == render.ColPort && !it.ref && len(p.to[it.id]) > 0 }), 0)
 	p.top = 0
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -174,6 +175,9 @@ func newLinks(e *env) view {
 		var rows []tableRow
 		g := e.state.Graph
 		e.each(topo.KindLink, func(n *topo.Node) {
+			if n.Attrs.Type == "loopback" && !e.wide {
+				return
+			}
 			in := ""
 			if ns, ok := g.Netns(n); ok {
 				in = e.owner(ns)
@@ -192,6 +196,16 @@ func newLinks(e *env) view {
 			rows = append(rows, tableRow{id: n.ID, group: n.Host, style: st, links: []string{n.ID}, cells: []string{
 				nodeName(n), n.Attrs.Type, n.Attrs.State, in, e.farEnd(n), master, strings.Join(mainAddrs(n.Attrs.Addrs), " "), number(n.Attrs.MTU), n.Attrs.MAC, "", "", "", "",
 			}})
+		})
+		// The host's first, then those of each namespace together.
+		homely := func(r *tableRow) int {
+			if n := e.node(r.id); n != nil && home(g, n.Attrs.Netns) {
+				return 0
+			}
+			return 1
+		}
+		slices.SortStableFunc(rows, func(a, b tableRow) int {
+			return cmp.Or(strings.Compare(a.group, b.group), cmp.Compare(homely(&a), homely(&b)), render.Natural(a.cells[3], b.cells[3]))
 		})
 		return rows
 	})

@@ -71,7 +71,10 @@ var wireKeys = []key.Binding{
 
 func (t *topology) Keys() []key.Binding { return wireKeys }
 
-func (t *topology) Selected() string { return t.id }
+func (t *topology) Selected() string {
+	t.prepare() // it may be gone
+	return t.id
+}
 
 func (t *topology) Select(id string) bool {
 	if id == "" {

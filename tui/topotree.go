@@ -64,18 +64,25 @@ func (t *treeView) pick(ids []string) bool {
 		if id == "" {
 			continue
 		}
-		best := -1
+		// What is named in several lines has its place where it is told by its own colour; else the nearest will do.
+		type place struct{ row, piece, cost int }
+		best := place{cost: -1}
 		for r := range t.lines {
 			for i, p := range t.lines[r].Pieces {
-				if p.ID == id && (best < 0 || r == t.row) {
-					best = r
-					t.piece = i
+				if p.ID != id {
+					continue
+				}
+				cost := abs(r - t.row)
+				if p.Kind == render.PiecePlain {
+					cost += len(t.lines)
+				}
+				if best.cost < 0 || cost < best.cost {
+					best = place{r, i, cost}
 				}
 			}
 		}
-		if best >= 0 {
-			t.row = best
-			t.piece = slices.IndexFunc(t.lines[best].Pieces, func(p render.TreePiece) bool { return p.ID == id })
+		if best.cost >= 0 {
+			t.row, t.piece = best.row, best.piece
 			return true
 		}
 	}

@@ -113,6 +113,7 @@ type spot struct{ box, y int }
 type join struct {
 	from, to string
 	y1       int
+	end      *spot // where it ends, for a thing that stands in several places; nil for where that has its own
 }
 
 func (w *wirer) panel(p *panel) {
@@ -201,13 +202,13 @@ func (w *wirer) band(b *band, items []*port) {
 			case peer == nil:
 				w.ref("", w.index.g.FarEnd(n), at)
 			case ok || w.inPanel[w.unitOf[w.anchors[peer.ID].d]]:
-				joins = append(joins, join{n.ID, peer.ID, -1})
+				joins = append(joins, join{n.ID, peer.ID, -1, nil})
 			default:
 				w.ref(peer.ID, w.farWords(peer), at)
 			}
 		}
 		if b.mid != nil {
-			joins = append(joins, join{b.mid.id, it.d.id, at})
+			joins = append(joins, join{b.mid.id, it.d.id, at, nil})
 		}
 		row += h
 	}
@@ -224,7 +225,7 @@ func (w *wirer) band(b *band, items []*port) {
 			}
 			line := w.lineOf(u, c.ID)
 			w.unit(u, row-w.border(), line)
-			joins = append(joins, join{d.id, c.ID, row + line})
+			joins = append(joins, join{d.id, c.ID, row + line, nil})
 			row += w.unitHeight(u)
 		}
 	}
@@ -243,7 +244,7 @@ func (w *wirer) band(b *band, items []*port) {
 		}
 		w.box(d, ColNIC, y, dh)
 		if b.mid != nil {
-			joins = append(joins, join{d.id, b.mid.id, -1})
+			joins = append(joins, join{d.id, b.mid.id, -1, nil})
 		}
 		y += dh
 	}
@@ -356,9 +357,9 @@ func (w *wirer) unit(u *unit, y, line int) {
 	}
 	for _, d := range u.side {
 		h := w.sideHeight(d)
-		w.box(d, ColContainer, y, h)
+		at := w.box(d, ColContainer, y, h)
 		if u.card != nil {
-			w.joins = append(w.joins, join{u.card.id, d.id, -1})
+			w.joins = append(w.joins, join{u.card.id, d.id, -1, &at})
 		}
 		y += h
 	}
@@ -366,11 +367,14 @@ func (w *wirer) unit(u *unit, y, line int) {
 
 func (w *wirer) portBox(d *draft, at int) { w.box(d, ColPort, at-w.border(), w.rows(1)) }
 
-// box places a box.
-func (w *wirer) box(d *draft, col, y, h int) {
+// box places a box, and returns where wires meet it.
+func (w *wirer) box(d *draft, col, y, h int) spot {
 	b := WiringBox{ID: d.id, Class: d.class, Col: col, Y: y, H: h, Bad: d.dot}
 	if len(d.lines) > 0 {
 		b.Name = w.o.clean(d.lines[0].text)
+		if d.class == "container" && !w.o.Wide {
+			b.Name = shortTask(b.Name)
+		}
 	}
 	if h > 1 || col == ColNetns {
 		first := y + 1
@@ -402,6 +406,7 @@ func (w *wirer) box(d *draft, col, y, h int) {
 			w.at[l.ID] = spot{i, l.Y}
 		}
 	}
+	return spot{i, at}
 }
 
 // ref places a word for what has its place elsewhere, or nowhere.

@@ -79,6 +79,9 @@ func (w *wirer) connect() {
 		if !ok1 || !ok2 {
 			continue
 		}
+		if j.end != nil {
+			b = *j.end
+		}
 		from, to := &w.out.Boxes[a.box], &w.out.Boxes[b.box]
 		if from.Col >= to.Col {
 			continue
