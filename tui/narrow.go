@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/nscope/nscope/topo"
@@ -17,7 +18,7 @@ func (e *env) filtered() (g *topo.Graph, shown int) {
 	k.up, k.down = map[string]bool{}, map[string]bool{}
 	for i := range whole.Nodes {
 		n := &whole.Nodes[i]
-		if n.Attrs.Type == "loopback" || !e.filter.match(nodeName(n), words(n)...) {
+		if n.Attrs.Type == "loopback" || !e.filter.match(nodeName(n), append(words(n), e.hostWord(n.Host))...) {
 			continue
 		}
 		shown++
@@ -43,6 +44,14 @@ func words(n *topo.Node) []string {
 	a := &n.Attrs
 	return append([]string{string(n.Kind), a.Type, a.Role, a.Engine, a.Image, a.Mode, a.State, a.MAC, a.Network, a.Driver, a.Pod, a.Service, a.Node, a.Address, inode(a.Inode)},
 		strings.Join(a.Addrs, " "), strings.Join(a.Networks, " "), strings.Join(a.VIPs, " "), strings.Join(a.Ports, " "), strings.Join(a.Subnets, " "))
+}
+
+// hostWord is the name of a host for a filter, "" where it is no difference: there is one.
+func (e *env) hostWord(name string) string {
+	if _, node, ok := strings.Cut(name, "/"); ok || e.severalHosts() {
+		return cmp.Or(node, name)
+	}
+	return ""
 }
 
 // keeper collects what is to stay.

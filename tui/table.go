@@ -106,7 +106,7 @@ func (t *table) refresh() {
 	t.total = len(all)
 	t.rows = all[:0]
 	for _, r := range all {
-		if t.env.filter.match(r.cells[0], r.cells[1:]...) {
+		if t.env.filter.match(r.cells[0], append(slices.Clone(r.cells[1:]), t.env.hostWord(r.group))...) {
 			t.rows = append(t.rows, r)
 		}
 	}

@@ -13,7 +13,7 @@ var wiringWidths = [WiringCols][2]int{{14, 34}, {18, 40}, {13, 20}, {20, 42}, {1
 
 // columns gives each column its place: as wide as what stands in it, within the width that there is.
 func (w *wirer) columns(width int) {
-	var size, least, gap [WiringCols]int
+	var size, least, gap, full [WiringCols]int
 	for i := range w.out.Boxes {
 		b := &w.out.Boxes[i]
 		n := textWidth(b.Name) + 4
@@ -23,6 +23,7 @@ func (w *wirer) columns(width int) {
 		for _, l := range b.Lines {
 			n = max(n, textWidth(l.Text)+4)
 		}
+		full[b.Col] = max(full[b.Col], n)
 		size[b.Col] = clampInt(max(size[b.Col], n), wiringWidths[b.Col][0], wiringWidths[b.Col][1])
 	}
 	total := 2
@@ -46,6 +47,19 @@ func (w *wirer) columns(width int) {
 		}
 		size[at]--
 		total--
+	}
+	for total < width { // what is still free goes where most is cut, before wires get longer
+		at := -1
+		for c := range size {
+			if size[c] > 0 && size[c] < full[c] && (at < 0 || full[c]-size[c] > full[at]-size[at]) {
+				at = c
+			}
+		}
+		if at < 0 {
+			break
+		}
+		size[at]++
+		total++
 	}
 	for _, c := range []int{ColPort, ColNIC, ColBridge, ColNetns} {
 		if more := min(wiringGaps[c][1]-wiringGaps[c][0], width-total); size[c] > 0 && more > 0 {

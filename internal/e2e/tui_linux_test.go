@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nscope/nscope/inspect/netns/nettest"
+)
+
+// terminal is a tmux of one pane on a machine, with a shell in it.
+type terminal struct {
+	t    *testing.T
+	m    *machine
+	sock string
+}
+
+func newTerminal(t *testing.T, m *machine, w, h int) *terminal {
+	t.Helper()
+	nettest.NeedsTool(t, "tmux")
+	tm := &terminal{t, m, filepath.Join(t.TempDir(), "s")}
+	tm.run("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(w), "-y", fmt.Sprint(h), "env", "-u", "TMUX", "PS1=shell> ", "TERM=screen-256color", "LC_ALL=C.UTF-8", "sh", "-i")
+	tm.until("a shell", func(s string) bool { return strings.Contains(s, "shell>") })
+	return tm
+}
+
+func (tm *terminal) run(args ...string) string {
+	tm.t.Helper()
+	return tm.m.run(tm.t, append([]string{"tmux", "-u", "-S", tm.sock}, args...)...)
+}
+
+// keys sends keys by their names, text as it is.
+func (tm *terminal) keys(names ...string) {
+	tm.t.Helper()
+	tm.run(append([]string{"send-keys", "--"}, names...)...)
+}
+
+func (tm *terminal) text(s string) { tm.t.Helper(); tm.run("send-keys", "-l", "--", s) }
+
+func (tm *terminal) screen() string { tm.t.Helper(); return tm.run("capture-pane", "-p") }
+
+// until waits for a screen that is as it should be.
+func (tm *terminal) until(what string, ok func(screen string) bool) string {
+	tm.t.Helper()
+	var s string
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if s = tm.screen(); ok(s) {
+			return s
+		}
+	}
+	tm.t.Fatalf("no %s on the screen:\n%s", what, s)
+	return ""
+}
+
+// sees waits for texts on the screen.
+func (tm *terminal) sees(texts ...string) string {
+	tm.t.Helper()
+	return tm.until(fmt.Sprintf("%q", texts), func(s string) bool {
+		for _, x := range texts {
+			if !strings.Contains(s, x) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// given tells whether the terminal is the shell's again: the ordinary screen, a cursor, lines and echo.
+func (tm *terminal) given() {
+	tm.t.Helper()
+	tm.until("terminal given back", func(string) bool {
+		return strings.TrimSpace(tm.run("display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}")) == "0 1 0"
+	})
+	tm.text("stty -a")
+	tm.keys("Enter")
+	s := tm.sees(" icanon", " echo ")
+	if strings.Contains(s, "-icanon") || strings.Contains(s, "-echo ") {
+		tm.t.Errorf("the terminal is not as it was:\n%s", s)
+	}
+	tm.text("clear")
+	tm.keys("Enter")
+}
+
+// The interactive view on a lab, in a real terminal: it opens, filters, follows the wires from a container to the tunnel, sees
+// the lab break, is resized while it runs, is stopped and goes on, and gives the terminal back however it ends.
+func TestInteractive(t *testing.T) {
+	m := newMachine(t)
+	m.up(t, "overlay", "ov")
+	tm := newTerminal(t, m, 120, 40)
+	start := func() {
+		t.Helper()
+		tm.text(m.nscope + " --no-color; echo EXIT=$?")
+		tm.keys("Enter")
+		tm.sees("[1 topology]", "live ", "NIC / TUNNEL")
+	}
+	start()
+
+	tm.text("?")
+	tm.sees("How to find", "which container is behind")
+	tm.keys("Escape")
+	tm.text("/c1")
+	tm.sees("/c1", "enter keeps it")
+	tm.keys("Enter")
+	tm.sees("esc ends the filter", "c1")
+	tm.keys("Escape")
+
+	tm.text(":find c1")
+	tm.keys("Enter")
+	at := func(what string) string { t.Helper(); return tm.sees("\n " + what) }
+	at("c1 ")
+	for _, what := range []string{"eth0  veth", "veth", "br0  bridge", "vxlan0  vxlan"} {
+		tm.keys("h")
+		at(what)
+	}
+	vni := regexp.MustCompile(`vxlan0  vxlan.* vni (\d+) port 4789`)
+	before := vni.FindStringSubmatch(tm.screen())
+	if before == nil {
+		t.Fatalf("no VNI in\n%s", tm.screen())
+	}
+	tm.keys("Enter")
+	tm.sees("[overview]")
+	tm.keys("Escape")
+	at("vxlan0  vxlan")
+
+	m.labOK(t, "break", "ov", "vxlan-vni-mismatch")
+	tm.until("broken tunnel", func(s string) bool {
+		now := vni.FindStringSubmatch(s)
+		// The tunnel of this node or the other's is another one: where it is this one's, the line says so.
+		return now != nil && now[1] != before[1] || strings.Count(s, "vni "+before[1]) < 2
+	})
+
+	for _, size := range [][2]int{{80, 24}, {20, 5}, {200, 60}, {1, 1}, {120, 40}} {
+		tm.run("resize-window", "-x", fmt.Sprint(size[0]), "-y", fmt.Sprint(size[1]))
+		tm.keys("j")
+	}
+	tm.sees("NIC / TUNNEL", "[1 topology]")
+
+	tm.text(":find c1")
+	tm.keys("Enter")
+	at("c1 ")
+	tm.text("x")
+	tm.sees("a shell in the network namespace")
+	tm.text("ip -o link; exit 3")
+	tm.keys("Enter")
+	tm.sees("[1 topology]")
+
+	tm.keys("C-z")
+	tm.given()
+	tm.text("fg")
+	tm.keys("Enter")
+	tm.sees("[1 topology]")
+
+	tm.text("q")
+	tm.sees("EXIT=0")
+	tm.given()
+
+	for _, signal := range []string{"TERM", "INT", "HUP"} {
+		start()
+		m.run(t, "pkill", "-"+signal, "-x", "nscope")
+		tm.sees("EXIT=")
+		tm.given()
+	}
+}
