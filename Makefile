@@ -33,6 +33,7 @@ lint: ## gofmt, vet, staticcheck, the architecture's rules, cross builds
 
 bench: ## speed and size, as ratios in one run (root)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -count 1 ./internal/bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x -count 1 ./tui
 
 image: ## a container image FROM scratch, dist/nscope-image-ARCH.tar (docker load), no engine needed
 	$(GO) run ./internal/mkimage -arch $(ARCH) -tag $(IMAGE) -version $(VERSION) -o dist/nscope-image-$(ARCH).tar

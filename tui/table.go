@@ -41,7 +41,11 @@ type table struct {
 	columns []column
 	fill    func(*env) []tableRow // all rows, sorted as they are without a sort
 
-	rows   []tableRow // those that pass the filter
+	all    []tableRow // as fill made them of the state below; a new one is taken when it is looked at
+	of     *State
+	wide   bool
+	stale  bool       // the filter may be another one
+	rows   []tableRow // those that pass it
 	total  int
 	cursor int
 	top    int
@@ -64,6 +68,7 @@ var (
 func (t *table) Keys() []key.Binding { return []key.Binding{sortKey, reverseKey} }
 
 func (t *table) Title() string {
+	t.prepare()
 	s := plural(len(t.rows), t.what[0], t.what[1])
 	if len(t.rows) != t.total {
 		s = fmt.Sprintf("%d of %s", len(t.rows), plural(t.total, t.what[0], t.what[1]))
@@ -72,6 +77,7 @@ func (t *table) Title() string {
 }
 
 func (t *table) Selected() string {
+	t.prepare()
 	if t.cursor < len(t.rows) {
 		return t.rows[t.cursor].id
 	}
@@ -79,6 +85,7 @@ func (t *table) Selected() string {
 }
 
 func (t *table) Select(id string) bool {
+	t.prepare()
 	for _, id := range t.env.related(id) {
 		if i := slices.IndexFunc(t.rows, func(r tableRow) bool { return r.id == id }); i >= 0 {
 			t.cursor, t.lastID = i, id
@@ -91,21 +98,32 @@ func (t *table) Select(id string) bool {
 func (t *table) Update(msg tea.Msg) tea.Cmd {
 	switch msg.(type) {
 	case stateMsg:
-		t.refresh()
+		t.stale = true
 	case countersMsg:
-		if t.sort >= 0 && t.columns[t.sort].number != nil {
+		if t.sort >= 0 && t.columns[t.sort].number != nil && !t.stale {
 			t.order()
 		}
 	}
 	return nil
 }
 
+// prepare takes over a new state or filter, when the table is looked at.
+func (t *table) prepare() {
+	if t.stale || t.of == nil {
+		t.refresh()
+	}
+}
+
 // refresh makes the rows anew. The cursor stays on its row; where that is gone, on the one that took its place.
 func (t *table) refresh() {
-	all := t.fill(t.env)
-	t.total = len(all)
-	t.rows = all[:0]
-	for _, r := range all {
+	if t.of != t.env.state || t.wide != t.env.wide {
+		t.all = t.fill(t.env)
+		t.of, t.wide = t.env.state, t.env.wide
+	}
+	t.stale = false
+	t.total = len(t.all)
+	t.rows = t.rows[:0]
+	for _, r := range t.all {
 		if t.env.filter.match(r.cells[0], append(slices.Clone(r.cells[1:]), t.env.hostWord(r.group))...) {
 			t.rows = append(t.rows, r)
 		}
@@ -140,11 +158,13 @@ func (t *table) order() {
 }
 
 func (t *table) moveTo(i int) {
-	t.cursor = clamp(i, 0, max(len(t.rows)-1, 0))
-	t.lastID = t.Selected()
+	if t.cursor = clamp(i, 0, max(len(t.rows)-1, 0)); len(t.rows) > 0 {
+		t.lastID = t.rows[t.cursor].id
+	}
 }
 
 func (t *table) Key(msg tea.KeyPressMsg) (tea.Cmd, bool) {
+	t.prepare()
 	is := func(b key.Binding) bool { return key.Matches(msg, b) }
 	switch {
 	case is(keys.Up):
@@ -195,6 +215,7 @@ func (t *table) sortBy(name string) bool {
 	if i < 0 {
 		return false
 	}
+	t.prepare()
 	t.desc = t.sort == i && !t.desc
 	t.sort = i
 	t.order()

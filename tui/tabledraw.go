@@ -11,6 +11,7 @@ const tableGap = 2
 
 // Draw draws the title, the headings and the rows around the cursor.
 func (t *table) Draw(cv canvas) {
+	t.prepare()
 	l := t.env.look
 	if cv.h < 3 {
 		t.drawRows(cv, nil)

@@ -42,7 +42,7 @@ var direction = map[string][]string{
 	"internal/labfile":  {}, // what a lab is written down as: labs write it, the engines' reader reads it
 	"internal/kmod":     {}, // which modules a question would load
 	"internal/nlwire":   {}, // the netlink transport of readers and of labs
-	"internal/mkdocs":   {"cmd"},
+	"internal/mkdocs":   {"cmd", "tui", "inspect/snapshot"},
 	"internal/e2e":      {""}, // tests of everything together
 	"internal/bench":    {""},
 	"internal/vmtest":   {""}, // the same in a virtual machine

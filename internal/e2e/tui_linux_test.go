@@ -101,12 +101,14 @@ func TestInteractive(t *testing.T) {
 
 	tm.text("?")
 	tm.sees("How to find", "which container is behind")
-	tm.keys("Escape")
+	tm.text("x") // any key closes it; escape and a letter at once would be another key
+	tm.until("closed help", func(s string) bool { return !strings.Contains(s, "How to find") })
 	tm.text("/c1")
 	tm.sees("/c1", "enter keeps it")
 	tm.keys("Enter")
 	tm.sees("esc ends the filter", "c1")
 	tm.keys("Escape")
+	tm.until("ended filter", func(s string) bool { return !strings.Contains(s, "esc ends the filter") })
 
 	tm.text(":find c1")
 	tm.keys("Enter")

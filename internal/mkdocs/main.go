@@ -56,6 +56,12 @@ func generate(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	screens, shots, err := takeScreens(root)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(parts, screens)
+	maps.Copy(files, shots)
 	pages, err := markdown(root)
 	if err != nil {
 		return nil, err
