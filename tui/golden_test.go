@@ -90,6 +90,9 @@ func TestFrames(t *testing.T) {
 				if v := d.m.View(); strings.Contains(v.Content, "\x1b[3") || strings.Contains(v.Content, ";3") {
 					t.Error("a colour without colours")
 				}
+				if c.name != "topology" {
+					_, f, _ = strings.Cut(f, "\n") // the names of all views stand in one picture: a new one is no change of the others
+				}
 				keep(t, c.name+"-"+size, f)
 			})
 		}

@@ -49,6 +49,9 @@ func wiresBetween(g *topo.Graph, from, to string) []string {
 			if n.Kind == topo.KindNetns || e.Kind == topo.EdgeIn && e.To == next && home(g, next) {
 				cost += 10
 			}
+			if e.Kind == topo.EdgePort && gateway(g, e.To) {
+				cost++
+			}
 			if d := at.cost + cost; !done[next] && (prev[next] == "" && next != from || d < dist[next]) {
 				dist[next], prev[next] = d, at.id
 				heap.Push(q, step{next, d})
@@ -85,6 +88,12 @@ func passes(n *topo.Node) bool {
 func home(g *topo.Graph, id string) bool {
 	n, ok := g.Node(id)
 	return ok && (n.Attrs.Role == topo.RoleHost || n.Attrs.Role == topo.RoleNode)
+}
+
+// gateway tells of Docker's bridge to the outside, on which containers of overlays hang but do not talk.
+func gateway(g *topo.Graph, id string) bool {
+	n, ok := g.Node(id)
+	return ok && n.Name == "docker_gwbridge"
 }
 
 type step struct {

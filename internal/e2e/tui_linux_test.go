@@ -159,6 +159,9 @@ func TestInteractive(t *testing.T) {
 	tm.sees("[1 topology]")
 
 	tm.text("q")
+	tm.given()
+	start()
+	tm.text("q")
 	tm.sees("EXIT=0")
 	tm.given()
 
