@@ -11,7 +11,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-var update = flag.Bool("update", false, "write the pictures in testdata anew")
+// updating tells whether -update was given, a flag of teatest's, to write the pictures in testdata anew.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}
 
 // sizes are those that pictures are kept of.
 var sizes = [][2]int{{80, 24}, {120, 40}, {200, 60}}
@@ -30,7 +34,7 @@ func (d *driver) golden(t *testing.T, name string) {
 func keep(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".txt")
-	if *update {
+	if updating() {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}

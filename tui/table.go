@@ -96,7 +96,13 @@ func (t *table) Select(id string) bool {
 }
 
 func (t *table) Update(msg tea.Msg) tea.Cmd {
-	switch msg.(type) {
+	switch msg := msg.(type) {
+	case tea.MouseWheelMsg:
+		t.moveTo(t.cursor + map[bool]int{true: 3, false: -3}[msg.Button == tea.MouseWheelDown])
+	case tea.MouseClickMsg:
+		if row := msg.Y - 3; row >= 0 && t.top+row < len(t.rows) { // below the views' names, the title and the headings
+			t.moveTo(t.top + row)
+		}
 	case stateMsg:
 		t.stale = true
 	case countersMsg:
