@@ -35,6 +35,7 @@ func newPrompt(m *Model) prompt {
 	in := textinput.New()
 	in.Prompt = ""
 	in.CharLimit = 400
+	in.SetVirtualCursor(false) // the terminal has its own, and one that blinks keeps the program awake
 	return prompt{m: m, input: in, pick: -1}
 }
 
