@@ -23,7 +23,7 @@
 //   - A view that wants to be told of each new state reads env.state in Update on stateMsg; one that wants events keeps those
 //     of eventsMsg.
 //   - To make the root do something, return a command that gives openMsg, gotoMsg, sayMsg, captureMsg, askMsg.
-//   - A view that holds something open only while it is looked at has Leave() (interface leaver).
+//   - A view that holds something open only while it is looked at has Leave() (interface leaver); Open() (opener) is called when it is opened.
 //   - A view with a text field of its own has Typing() true while that has the keys (interface typist).
 //   - A view that watches counters or a namespace's rules lists node ids in Draw with env.watch.
 //   - Commands of its own: Commands() (interface commander). Keys of its own: Keys(), and Key tells whether it used one; the

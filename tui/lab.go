@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -63,8 +64,9 @@ type labRow struct {
 type labs struct {
 	env    *env
 	list   []*fixtures.State
-	why    error // what keeps labs from being made, or listed
-	asked  bool  // the list was asked for
+	why    error // what keeps labs from being listed, or made
+	may    error // what keeps them from being made
+	asked  bool  // that was asked
 	seen   bool  // it was drawn since
 	rows   []labRow
 	cursor int
@@ -114,8 +116,8 @@ func (l *labs) Select(string) bool { return false }
 // Messages to itself: the labs there are; what came of what was done; a second has passed.
 type (
 	labListMsg struct {
-		list []*fixtures.State
-		why  error
+		list     []*fixtures.State
+		why, may error
 	}
 	labDoneMsg struct {
 		text string
@@ -128,11 +130,14 @@ func (l *labs) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case stateMsg:
 		l.refresh()
-		if !l.asked || l.seen {
+		if l.seen {
 			return l.ask()
 		}
 	case labListMsg:
-		l.list, l.why = msg.list, msg.why
+		l.may, l.why = msg.may, cmp.Or(msg.why, msg.may)
+		if msg.why == nil {
+			l.list = msg.list
+		}
 		l.refresh()
 	case labDoneMsg:
 		l.doing, l.cancel = "", nil
@@ -148,19 +153,24 @@ func (l *labs) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// ask asks which labs there are.
+// Open asks which labs there are.
+func (l *labs) Open() tea.Cmd { return l.ask() }
+
+// ask asks which labs there are; whether they may be made, the first time only: to find out makes a namespace, which is a change of its
+// own.
 func (l *labs) ask() tea.Cmd {
 	x := l.env.cfg.Labs
 	if x == nil {
 		return nil
 	}
+	first, may := !l.asked, l.may
 	l.asked, l.seen = true, false
 	return func() tea.Msg {
-		list, err := x.List()
-		if err == nil {
-			err = x.May()
+		if first {
+			may = x.May()
 		}
-		return labListMsg{list, err}
+		list, err := x.List()
+		return labListMsg{list, err, may}
 	}
 }
 

@@ -15,11 +15,12 @@ import (
 type fakeLabs struct {
 	list []*fixtures.State
 	may  error
+	asks int // how often that was asked
 	// wait holds up what is asked for until it is closed or cancelled; nil: nothing is held up.
 	wait chan struct{}
 }
 
-func (f *fakeLabs) May() error                       { return f.may }
+func (f *fakeLabs) May() error                       { f.asks++; return f.may }
 func (f *fakeLabs) List() ([]*fixtures.State, error) { return slices.Clone(f.list), nil }
 
 func (f *fakeLabs) hold(ctx context.Context) error {
@@ -182,6 +183,25 @@ func TestLabCancel(t *testing.T) {
 		}
 	}
 	d.wants("cancelled: making lab bridge")
+}
+
+// TestLabAsksOnce: whether labs may be made is not asked before the view is opened, and then once: asking makes a namespace.
+func TestLabAsksOnce(t *testing.T) {
+	f := &fakeLabs{}
+	d := newDriver(t, 80, 24, Config{Labs: f})
+	d.live(recorded(t, "docker-modes")...)
+	if f.asks != 0 {
+		t.Error("it is asked before anybody wants to know")
+	}
+	d.press("8")
+	for range 3 {
+		d.frame()
+		d.live(recorded(t, "docker-modes")...)
+	}
+	d.press("18")
+	if f.asks != 1 {
+		t.Errorf("it is asked %d times", f.asks)
+	}
 }
 
 func TestLabNeeds(t *testing.T) {

@@ -74,6 +74,9 @@ func (m *Model) arrive(to place) tea.Cmd {
 	if to.id != "" {
 		m.current().Select(to.id)
 	}
+	if o, ok := m.current().(opener); ok {
+		return o.Open()
+	}
 	return nil
 }
 

@@ -29,6 +29,9 @@ type typist interface{ Typing() bool }
 // commander is a view with commands of its own for the command line.
 type commander interface{ Commands() []command }
 
+// opener is a view that has something to do when it is opened.
+type opener interface{ Open() tea.Cmd }
+
 // leaver is a view that wants to know when another one is opened.
 type leaver interface{ Leave() }
 
