@@ -124,13 +124,14 @@ func foldList[T any](o Options, list []T) (kept []T, more int) {
 }
 
 // cols makes columns of equal standing from headings: the last is cut first. A heading that starts with ">" is of
-// numbers, one with "+" is for wide output, one with "!" is cut last, and one with "~" is of names of which a swarm task's
+// numbers, one with "+" is for wide output, one with "!" is cut last, one with "_" goes below its row where
+// there is no room, and one with "~" is of names of which a swarm task's
 // gives its id first.
 func cols(heads ...string) []Column {
 	list := make([]Column, 0, len(heads))
 	for i, h := range heads {
 		c := Column{Rank: i + 1}
-		for h != "" && strings.ContainsRune(">+!~", rune(h[0])) {
+		for h != "" && strings.ContainsRune(">+!~_", rune(h[0])) {
 			switch h[0] {
 			case '>':
 				c.Right = true
@@ -138,6 +139,8 @@ func cols(heads ...string) []Column {
 				c.Wide = true
 			case '!':
 				c.Rank = 0
+			case '_':
+				c.Below = true
 			case '~':
 				c.Short = shortTask
 			}

@@ -172,7 +172,7 @@ func (s *shower) publishedBy(n *topo.Node) {
 			rows = append(rows, row)
 		}
 	}
-	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", "ADDRESS", ">PORT", "BY", "FROM", "RULE", "HAIRPIN", "IN", "HOST", "SOURCE"), rows)
+	s.table("PUBLISHED PORTS", cols("PROTO", "!AT", "~TO", "ADDRESS", ">PORT", "BY", "FROM", "_RULE", "HAIRPIN", "IN", "HOST", "SOURCE"), rows)
 	var chains []string
 	for _, e := range append(s.edges(n.ID, topo.EdgePublishes), s.edgesTo(n.ID, topo.EdgePublishes)...) {
 		if chain := s.g.ChainOf(e); len(chain) > 1 {
