@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -75,42 +76,98 @@ func key(s Spot) string {
 	return s.Netns.ID
 }
 
-// defBuffer is what all rings have together, of which each has at least 256 KiB and at most 8 MiB.
-const defBuffer = 128 << 20
+// Sizes of rings: what all have together, and the least and the most that one has.
+const (
+	defBuffer = 96 << 20
+	minBuffer = 256 << 10
+	maxBuffer = 32 << 20
+)
+
+// atOnce is how many rings are opened at a time. The kernel waits for an RCU grace period with each (packet_set_ring calls synchronize_net), some
+// ten milliseconds in which those beside it wait for the same one.
+const atOnce = 16
 
 // Add opens rings. Spots in one namespace of which all links are asked for once are one. What cannot be opened is an error where strict, else
 // a note. It may be called before Run, and by [Session.Call].
 func (s *Session) Add(ctx context.Context, spots []Spot, strict bool) error {
+	var todo []Spot
+	asked := map[string]bool{}
+	known := func(id string) bool { return asked[id] || s.sources[id] != nil }
 	for _, x := range spots {
-		if _, ok := s.sources[key(x)]; ok || x.Link != nil && s.sources[x.Netns.ID] != nil {
+		if known(key(x)) || x.Link != nil && known(x.Netns.ID) {
 			continue
 		}
-		if err := s.open(ctx, x, len(spots)); err != nil {
+		asked[key(x)] = true
+		todo = append(todo, x)
+	}
+	for some := range slices.Chunk(todo, atOnce) {
+		errs := s.open(ctx, some, len(spots))
+		for _, err := range errs {
+			if err == nil {
+				continue
+			}
 			if strict || errors.Is(err, os.ErrPermission) {
 				return err
 			}
 			s.Note("%v", err)
 		}
 	}
+	if len(todo) > 1 {
+		shedThreads()
+	}
 	return nil
 }
 
-func (s *Session) open(ctx context.Context, x Spot, of int) error {
-	name, _ := s.namer.NetnsName(x.Netns)
-	ns := s.namer.g.Namespace(x.Netns)
-	h, err := s.Open(ctx, ns.ID, name)
-	if err != nil {
-		return err
+// open opens rings at the same time, of so many as there will be; each has its error.
+func (s *Session) open(ctx context.Context, spots []Spot, of int) []error {
+	errs := make([]error, len(spots))
+	sources := make([]*source, len(spots))
+	var wg sync.WaitGroup
+	for i, x := range spots {
+		name, _ := s.namer.NetnsName(x.Netns)
+		ns := s.namer.g.Namespace(x.Netns)
+		h, err := s.Open(ctx, ns.ID, name)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		defer h.Close() // the socket keeps the namespace
+		src := &source{spot: x, ns: ns, links: map[int]*link{}, states: map[int]linkState{}}
+		ifindex, o := s.options(src, of)
+		wg.Go(func() {
+			if err := h.Do(func() (err error) { src.ring, err = ring.Open(ifindex, o); return err }); err != nil {
+				errs[i] = fmt.Errorf("cannot capture in the netns of %s: %w", name, err)
+				return
+			}
+			sources[i] = src
+		})
 	}
-	defer h.Close() // the socket keeps the namespace
-	ifindex := 0
-	if x.Link != nil {
-		ifindex = x.Link.Attrs.Ifindex
+	wg.Wait()
+	for i, src := range sources {
+		if src == nil {
+			continue
+		}
+		src.ring.Tag = src
+		if err := s.poller.Add(src.ring); err != nil {
+			src.ring.Close()
+			errs[i] = err
+			continue
+		}
+		s.sources[key(src.spot)] = src
+		s.lookAfter(src)
+	}
+	return errs
+}
+
+// options are those of a source's ring, one of so many.
+func (s *Session) options(src *source, of int) (ifindex int, o ring.Options) {
+	if src.spot.Link != nil {
+		ifindex = src.spot.Link.Attrs.Ifindex
 	} else if len(s.On) == 1 {
 		// One link only: the kernel need not copy the others' frames.
-		for i := range ns.Links {
-			if ns.Links[i].Name == s.On[0] {
-				ifindex = ns.Links[i].Index
+		for i := range src.ns.Links {
+			if src.ns.Links[i].Name == s.On[0] {
+				ifindex = src.ns.Links[i].Index
 			}
 		}
 	}
@@ -118,20 +175,7 @@ func (s *Session) open(ctx context.Context, x Spot, of int) error {
 	if total == 0 {
 		total = defBuffer
 	}
-	o := ring.Options{Program: s.program(x, s.Filter), Bytes: min(max(total/max(of, 1), 256<<10), 8<<20)}
-	src := &source{spot: x, ns: ns, links: map[int]*link{}, states: map[int]linkState{}}
-	err = h.Do(func() (err error) { src.ring, err = ring.Open(ifindex, o); return err })
-	if err != nil {
-		return fmt.Errorf("cannot capture in the netns of %s: %w", name, err)
-	}
-	src.ring.Tag = src
-	if err := s.poller.Add(src.ring); err != nil {
-		src.ring.Close()
-		return err
-	}
-	s.sources[key(x)] = src
-	s.lookAfter(src)
-	return nil
+	return ifindex, ring.Options{Program: s.program(src.spot, s.Filter), Bytes: min(max(total/max(of, 1), minBuffer), maxBuffer)}
 }
 
 // Run gives packets to fn until ctx ends or fn fails. The event and what it points to are used again: [text.Event.Clone] keeps one. idle (which

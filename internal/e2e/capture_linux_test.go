@@ -28,9 +28,9 @@ type capturing struct {
 // startCapture starts it and waits until its rings are open.
 func startCapture(t *testing.T, args ...string) *capturing {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
-	c := &capturing{t: t, cmd: exec.CommandContext(ctx, binary(t), append([]string{"capture"}, args...)...), said: make(chan string, 100)}
+	c := &capturing{t: t, cmd: exec.CommandContext(ctx, binary(t), append([]string{"capture"}, args...)...), said: make(chan string, 1<<16)}
 	c.cmd.Stdout = &c.stdout
 	pipe, err := c.cmd.StderrPipe()
 	if err != nil {

@@ -76,6 +76,7 @@ func TestChurn(t *testing.T) {
 	n := lab.Nodes[0]
 	events := hear(t, n.PidNSInit)
 	n.Docker(t, "network", "create", "appnet")
+	capture := startCapture(t, "all", "icmp")
 
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -126,6 +127,11 @@ func TestChurn(t *testing.T) {
 		t.Errorf("%v: %s", err, errOut.String())
 	}
 	finished()
+	capture.letsGo(netnsInode(fmt.Sprintf("/proc/%d/ns/net", n.PidNSInit)), 2)
+	if out := capture.end(true); strings.Contains(out, "panic") {
+		t.Error(out)
+	}
+	phoenix(t, n)
 	if started < 20 {
 		t.Errorf("the lab itself: only %d containers were started", started)
 	}
