@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/snapshot"
 	"github.com/nscope/nscope/topo"
 )
@@ -127,6 +128,18 @@ func (s *Session) alive(ns *snapshot.Namespace) bool {
 			path = h.Root + h.Path
 		case snapshot.HolderFD:
 			path = fmt.Sprintf("%s/%d/fd/%d", s.Proc, h.PID, h.FD)
+		case snapshot.HolderSocket:
+			// Docker's engine has one in each container's namespace, until it has ended. Our own keep what is to be let go.
+			if h.PID == os.Getpid() {
+				continue
+			}
+			id, err := netns.OfSocket(h.PID, h.FD)
+			if err == nil && id == ns.ID || errors.Is(err, os.ErrPermission) {
+				return true
+			}
+			continue
+		case snapshot.HolderLink:
+			continue // a link's other end keeps nothing, and is itself kept by our ring
 		default:
 			return true // nothing that could be looked at: it is kept
 		}
@@ -176,6 +189,10 @@ func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
 		}
 		if len(s.sources) > before {
 			s.Note("%s: capturing", t)
+		}
+		// What ends just now is still known, and cannot be opened any more: it is looked for again.
+		if !slices.ContainsFunc(spots, func(x Spot) bool { return s.sources[key(x)] != nil || s.sources[x.Netns.ID] != nil }) {
+			all = false
 		}
 	}
 	return all

@@ -152,3 +152,18 @@ func socketNS(pid, fd int) (int, error) {
 	unix.CloseOnExec(ns)
 	return ns, nil
 }
+
+// OfSocket is the namespace that a process's socket is in: what a holder of kind socket in a snapshot says, asked anew. It needs what a search of
+// sockets needs.
+func OfSocket(pid, fd int) (snapshot.NSID, error) {
+	ns, err := socketNS(pid, fd)
+	if err != nil {
+		return "", opErr("look at", fmt.Sprintf("socket %d of process %d", fd, pid), err)
+	}
+	defer unix.Close(ns)
+	var st unix.Stat_t
+	if err := unix.Fstat(ns, &st); err != nil {
+		return "", opErr("look at", fmt.Sprintf("socket %d of process %d", fd, pid), err)
+	}
+	return snapshot.MakeNSID(st.Dev, st.Ino), nil
+}
