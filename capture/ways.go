@@ -121,7 +121,7 @@ func (w *Way) Text() string {
 	before := first
 	for i, s := range w.Sightings {
 		mark := map[text.Dir]string{text.In: "◂", text.Out: "▸"}[s.Dir]
-		line := fmt.Sprintf("  %9s  %-*s  %s", "+"+time.Duration(s.Nanos-before.Nanos).String(), width, s.Place.Name, mark)
+		line := fmt.Sprintf("  %9s  %-*s  %s", "+"+rounded(time.Duration(s.Nanos-before.Nanos)).String(), width, s.Place.Name, mark)
 		if s.Tunnel != "" {
 			line += " " + strings.TrimSuffix(s.Tunnel, " | ")
 		}
@@ -135,6 +135,15 @@ func (w *Way) Text() string {
 		fmt.Fprintf(&b, "  not seen in %s: the last was %s\n", w.To, last.Place.Name)
 	}
 	return b.String()
+}
+
+// rounded is a time as it is said: four digits are enough.
+func rounded(d time.Duration) time.Duration {
+	for unit := time.Duration(1000); ; unit *= 10 {
+		if d.Abs() < 10*unit {
+			return d.Round(unit / 1000)
+		}
+	}
 }
 
 // addrPort is an address with its port, where there is one.

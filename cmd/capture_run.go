@@ -100,6 +100,10 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	}
 	a.tellGaps(g.Gaps)
 	flt, err := parseFilter(expr, g)
+	if err == nil && path && expr != "" {
+		// A packet goes in a tunnel for a part of its way, and is meant there too.
+		flt, err = parseFilter("inner ("+expr+")", g)
+	}
 	if err != nil {
 		return err
 	}

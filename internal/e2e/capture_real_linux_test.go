@@ -123,7 +123,7 @@ func TestCaptureFlannel(t *testing.T) {
 			ping() // a healthy baseline, and neighbours are known
 
 			tcpdump := tcpdumpBeside(t, "/run/netns/"+name("n1"), "eth0", c.filter, 2)
-			way := startCapture(t, "--path", name("p1"), name("p2"), "-c", "2", "inner", "icmp")
+			way := startCapture(t, "--path", name("p1"), name("p2"), "-c", "2", "icmp")
 			wire := startCapture(t, name("n1"), "--on", "eth0", "-n", "-o", "json", "-c", "2", "inner", "icmp")
 			ping()
 			heads, hops := waysOf(t, way.end(false), name("sw")+"/")
