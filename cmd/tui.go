@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +42,10 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 		cfg.Capture = a.tap
 		cfg.Labs = tui.OwnLabs()
 	}
-	return tui.Run(c.Context(), cfg)
+	// A terminal whose other end is gone, or a kill of this kind, ends it like any other: what is left is given back.
+	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)
+	defer stop()
+	return tui.Run(ctx, cfg)
 }
 
 // noScreen says why the view cannot be drawn, "" where it can.

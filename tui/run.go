@@ -28,16 +28,21 @@ type Config struct {
 func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(30)}
+	_, err := program(ctx, cfg).Run()
+	if ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic) {
+		return nil
+	}
+	return err
+}
+
+// program is the view's, as [Run] runs it.
+func program(ctx context.Context, cfg Config, opts ...tea.ProgramOption) *tea.Program {
+	opts = append(opts, tea.WithContext(ctx), tea.WithFPS(30))
 	if cfg.In != nil {
 		opts = append(opts, tea.WithInput(cfg.In))
 	}
 	if cfg.Out != nil {
 		opts = append(opts, tea.WithOutput(cfg.Out))
 	}
-	_, err := tea.NewProgram(New(ctx, cfg), opts...).Run()
-	if ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic) {
-		return nil
-	}
-	return err
+	return tea.NewProgram(New(ctx, cfg), opts...)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,19 +30,42 @@ func TestFinalModel(t *testing.T) {
 	}
 }
 
-// broken is a source that breaks the view while it draws.
-type broken struct{ Source }
+// broken is a source that breaks the view while it draws, once it is on the screen.
+type broken struct {
+	Source
+	shown *atomic.Bool
+}
 
-func (broken) Watch(Watch) { panic("broken") }
+func (b broken) Watch(Watch) {
+	if b.shown.Load() {
+		panic("broken")
+	}
+}
+
+// terminal keeps what is written to it, and presses a key when the alternate screen is on.
+type terminal struct {
+	bytes.Buffer
+	shown atomic.Bool
+	keys  io.Writer
+}
+
+func (o *terminal) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("\x1b[?1049h")) && !o.shown.Swap(true) {
+		go o.keys.Write([]byte("2")) // another view, so something else is on the screen
+	}
+	return o.Buffer.Write(p)
+}
 
 // TestCrashGivesTheTerminalBack: a panic ends the program with an error, off the alternate screen, the cursor visible.
 func TestCrashGivesTheTerminalBack(t *testing.T) {
-	in, keep := io.Pipe()
-	defer keep.Close()
-	var out bytes.Buffer
-	err := Run(t.Context(), Config{Source: broken{Files(example(t, "node1")...)}, In: in, Out: &out})
+	in, keys := io.Pipe()
+	defer keys.Close()
+	out := &terminal{keys: keys}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err := program(ctx, Config{Source: broken{Files(example(t, "node1")...), &out.shown}, In: in, Out: out}, tea.WithWindowSize(80, 24)).Run()
 	if !errors.Is(err, tea.ErrProgramPanic) {
-		t.Errorf("it ends with %v", err)
+		t.Fatalf("it ends with %v", err)
 	}
 	s := out.String()
 	if on, off := strings.LastIndex(s, "\x1b[?1049h"), strings.LastIndex(s, "\x1b[?1049l"); off < on || on < 0 {
