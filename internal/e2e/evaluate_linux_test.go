@@ -18,11 +18,16 @@ import (
 // TestEvaluatorAgainstTheKernel makes random rules, sends real packets through them and compares what became of each with
 // what the evaluator says.
 func TestEvaluatorAgainstTheKernel(t *testing.T) {
+	t.Run("ipv4", func(t *testing.T) { testEvaluator(t, false, 60) })
+	t.Run("ipv6", func(t *testing.T) { testEvaluator(t, true, 40) })
+}
+
+func testEvaluator(t *testing.T, six bool, rounds int) {
+	const each = 100
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "nft", "iptables-nft-restore", "iptables-legacy-restore", "ip", "bridge")
-	rounds, each := 100, 100
 	if testing.Short() {
-		rounds = 10
+		rounds /= 10
 	}
 	seed := rand.Uint64()
 	if s := os.Getenv("NSCOPE_SEED"); s != "" {
@@ -32,7 +37,7 @@ func TestEvaluatorAgainstTheKernel(t *testing.T) {
 		}
 	}
 	t.Logf("NSCOPE_SEED=%d", seed)
-	w := newFilterWorld(t)
+	w := newFilterWorld(t, six)
 	total, unknown, answered, ends := 0, 0, 0, map[ruleset.End]int{}
 	for round := range rounds {
 		g := &ruleGen{Rand: rand.New(rand.NewPCG(seed, uint64(round)))}
@@ -157,7 +162,7 @@ func (w *filterWorld) differs(f *flight, fate *ruleset.Fate, top bool) string {
 		return ""
 	case ruleset.Rejected:
 		// The answer passes the router's own rules, which may lose it or send it elsewhere; it is never another one.
-		if len(seen) != 0 || refused != "" && refused != answers[fate.With] {
+		if len(seen) != 0 || refused != "" && refused != w.answer(fate.With) {
 			return say()
 		}
 		return ""
@@ -179,6 +184,19 @@ var answers = map[string]string{
 	"icmp-port-unreachable": "icmp 3/3", "icmp-net-prohibited": "icmp 3/9", "icmp-host-prohibited": "icmp 3/10",
 	"icmp-admin-prohibited": "icmp 3/13", "tcp-reset": "tcp-reset", "icmpx-port-unreachable": "icmp 3/3",
 	"icmpx-admin-prohibited": "icmp 3/13", "icmpx-host-unreachable": "icmp 3/1", "icmpx-no-route": "icmp 3/0",
+}
+
+var answers6 = map[string]string{
+	"icmp6-no-route": "icmp 1/0", "icmp6-adm-prohibited": "icmp 1/1", "icmp6-addr-unreachable": "icmp 1/3", "icmp6-port-unreachable": "icmp 1/4",
+	"tcp-reset": "tcp-reset", "icmpx-port-unreachable": "icmp 1/4", "icmpx-admin-prohibited": "icmp 1/1", "icmpx-host-unreachable": "icmp 1/3", "icmpx-no-route": "icmp 1/0",
+}
+
+// answer is a reject as it comes back.
+func (w *filterWorld) answer(with string) string {
+	if w.six {
+		return answers6[with]
+	}
+	return answers[with]
 }
 
 // behind is the neighbour that gets what is sent.
@@ -215,6 +233,7 @@ func (g *ruleGen) load(w *filterWorld) string {
 	g.rejects = g.IntN(2) == 0
 	dir := w.t.TempDir()
 	run := func(text string, tool ...string) {
+		text = w.text(text)
 		file := filepath.Join(dir, tool[0])
 		w.must(os.WriteFile(file, []byte(text), 0o600))
 		fmt.Fprintf(&g.text, "--- %s\n%s", strings.Join(tool, " "), text)
@@ -224,7 +243,7 @@ func (g *ruleGen) load(w *filterWorld) string {
 	}
 	call, rp := g.IntN(2), pick(g, 0, 0, 1, 2)
 	nettest.Run(w.t, w.router, "sh", "-ec", fmt.Sprintf(
-		"cd /proc/sys/net; echo %d >bridge/bridge-nf-call-iptables; echo %d >ipv4/conf/all/rp_filter; nft flush ruleset", call, rp))
+		"cd /proc/sys/net; echo %d | tee bridge/bridge-nf-call-iptables >bridge/bridge-nf-call-ip6tables; echo %d >ipv4/conf/all/rp_filter; nft flush ruleset", call, rp))
 	fmt.Fprintf(&g.text, "bridge-nf-call-iptables=%d rp_filter=%d\n", call, rp)
 	// Of two chains with the same priority, one of each iptables, no snapshot tells which runs first: that both have rules
 	// in the same table is rare.
@@ -233,13 +252,17 @@ func (g *ruleGen) load(w *filterWorld) string {
 		in := g.IntN(800)
 		inNft[table], inLegacy[table] = in%2 == 0 || in == 1, in%2 == 1 || in == 0
 	}
-	run(g.iptables(inNft), "iptables-nft-restore")
-	run(g.iptables(inLegacy), "iptables-legacy-restore")
+	ip := "iptables"
+	if w.six {
+		ip = "ip6tables"
+	}
+	run(g.iptables(inNft), ip+"-nft-restore")
+	run(g.iptables(inLegacy), ip+"-legacy-restore")
 	if g.IntN(4) > 0 {
 		text := g.nft()
 		tries := 0
 		for check := filepath.Join(dir, "check"); ; text = g.nft() { // two random conditions may exclude each other
-			w.must(os.WriteFile(check, []byte(text), 0o600))
+			w.must(os.WriteFile(check, []byte(w.text(text)), 0o600))
 			out, err := nettest.Try(w.router, "nft", "-c", "-f", check)
 			if err == nil {
 				break
@@ -267,7 +290,7 @@ func (g *ruleGen) flight(w *filterWorld, id int) *flight {
 	src := pick(g, "10.9.0.1", "10.9.1.1")
 	if i := g.IntN(5); i < 3 {
 		f.from = w.hosts[i]
-		src = f.from.addr
+		src = f.from.addr // in the world's family already, as are those below
 		if i < 2 && g.IntN(2) == 0 {
 			f.to = w.hosts[1-i]
 			if g.IntN(4) > 0 {
@@ -280,9 +303,10 @@ func (g *ruleGen) flight(w *filterWorld, id int) *flight {
 	} else {
 		f.mark = pick[uint32](g, 0, 0, 1, 2)
 	}
-	for f.from != nil && dst == f.from.addr {
+	for f.from != nil && w.text(dst) == f.from.addr {
 		dst = pick(g, ruleAddrs...)
 	}
+	src, dst = w.text(src), w.text(dst)
 	f.src = netip.AddrPortFrom(netip.MustParseAddr(src), uint16(20000+id%40000))
 	f.dst = netip.AddrPortFrom(netip.MustParseAddr(dst), uint16(port))
 	return f

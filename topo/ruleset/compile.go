@@ -82,6 +82,9 @@ func (t *table) compile(e *snapshot.NfExpr) []op {
 		out := make([]op, len(e.Matches))
 		for i := range e.Matches {
 			out[i].match, out[i].odds = t.match(&e.Matches[i]), oddsOf(&e.Matches[i])
+			if t.src.Family == "ip6" && e.XT != nil && e.XT.Name == "addrtype" {
+				out[i].match = t.addrType6(&e.Matches[i])
+			}
 		}
 		return out
 	case e.Map != nil:

@@ -3,6 +3,8 @@ package ruleset
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/nscope/nscope/inspect/snapshot"
 )
 
 // routeTypes are the kernel's RTN_* (include/uapi/linux/rtnetlink.h), by their names.
@@ -91,4 +93,57 @@ func (m *machine) fibOut(q RouteQuery, a netip.Addr, reverse bool) val {
 		return name(0, "")
 	}
 	return name(uint64(r.Out.Index), r.Out.Name)
+}
+
+// addrType6 is xt_addrtype.c for IPv6, where types are no alternatives: multicast, unicast and unspec say what kind of address it has
+// to be, and of local, anycast and unreachable one has to be what routes say of it, if any of them is asked for.
+func (t *table) addrType6(c *snapshot.NfMatch) match {
+	var mask uint64
+	for i := range c.Values {
+		if c.Values[i].Num == nil {
+			return func(*machine) Tri { return Maybe }
+		}
+		mask |= 1 << c.Values[i].Num.From
+	}
+	src, iif, oif := strings.HasPrefix(c.Left.Key, "saddr"), strings.Contains(c.Left.Key, " iif "), strings.Contains(c.Left.Key, " oif ")
+	asks := func(name string) bool { return mask>>routeTypes[name]&1 != 0 }
+	holds := func(m *machine) Tri {
+		a, f, dev := m.p.Dst, FDst, ""
+		if src {
+			a, f = m.p.Src, FSrc
+		}
+		switch {
+		case m.p.Family != "ip6":
+			return No
+		case !m.p.Says(f) || iif && !m.p.Says(FIn) || oif && !m.p.Says(FOut) || a.Is4In6():
+			return Maybe
+		case iif:
+			dev = m.p.In.Name
+		case oif:
+			dev = m.p.Out.Name
+		}
+		if asks("multicast") && !a.IsMulticast() || asks("unicast") && (a.IsMulticast() || a.IsUnspecified()) || asks("unspec") && !a.IsUnspecified() {
+			return No
+		}
+		if !asks("local") && !asks("anycast") && !asks("unreachable") {
+			return Yes
+		}
+		is, ok := m.env.AddrType(a, dev)
+		switch {
+		case !ok:
+			return Maybe
+		case is == "blackhole" || is == "prohibit" || is == "throw":
+			is = "unreachable"
+		}
+		return either((is == "local" || is == "anycast" || is == "unreachable") && asks(is))
+	}
+	if c.Op == snapshot.NfNe {
+		return func(m *machine) Tri {
+			if m.p.Family != "ip6" {
+				return No
+			}
+			return not(holds(m))
+		}
+	}
+	return holds
 }

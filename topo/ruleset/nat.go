@@ -76,7 +76,7 @@ func (m *machine) translate(n *snapshot.NfNAT, addr, port val) outcome {
 			break
 		}
 		next := p.NextHop
-		if !next.IsValid() {
+		if !next.IsValid() || p.Family == "ip6" { // IPv6 asks for a source to the destination itself
 			next = p.Dst
 		}
 		if a, known = m.env.Masquerade(p.Out, next); known && !a.IsValid() {

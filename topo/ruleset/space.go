@@ -75,7 +75,7 @@ func (s *Space) Masquerade(out Iface, next netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	if next.Is6() {
-		return s.masquerade6(l)
+		return s.source6(l, next)
 	}
 	return s.selectAddr(l, next), true
 }
@@ -108,13 +108,33 @@ func firstAddrOf(l *snapshot.Link, next netip.Addr) (first netip.Addr) {
 	return first
 }
 
-func (s *Space) masquerade6(l *snapshot.Link) (netip.Addr, bool) {
-	var found []netip.Addr
+// source6 is ipv6_dev_get_saddr (RFC 6724) as far as it needs no more than to prefer the destination itself, then the one global address of
+// the link, then the only one that there is.
+func (s *Space) source6(l *snapshot.Link, dst netip.Addr) (netip.Addr, bool) {
+	if s.Owns(dst) {
+		return dst, true
+	}
+	if a, known := one6(global6(l)); a.IsValid() || !known {
+		return a, known
+	}
+	var all []netip.Addr
+	for i := range s.ns.Links {
+		all = append(all, global6(&s.ns.Links[i])...)
+	}
+	return one6(all)
+}
+
+func global6(l *snapshot.Link) (found []netip.Addr) {
 	for _, a := range l.Addrs {
 		if a.Prefix.Addr().Is6() && a.Scope == "global" && !slices.Contains(a.Flags, "tentative") && !slices.Contains(a.Flags, "deprecated") {
 			found = append(found, a.Prefix.Addr())
 		}
 	}
+	return found
+}
+
+// one6 is the only one of some addresses; which of several it is nobody can tell.
+func one6(found []netip.Addr) (netip.Addr, bool) {
 	switch len(found) {
 	case 0:
 		return netip.Addr{}, true
@@ -131,7 +151,7 @@ func (s *Space) Redirect(in Iface, family string, _ netip.Addr) (netip.Addr, boo
 		return netip.Addr{}, false
 	}
 	if family == "ip6" {
-		return s.masquerade6(l)
+		return one6(global6(l))
 	}
 	for _, a := range l.Addrs {
 		if a.Prefix.Addr().Is4() && !slices.Contains(a.Flags, "secondary") {
