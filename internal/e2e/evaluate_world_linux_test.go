@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -99,6 +100,15 @@ func newFilterWorld(t *testing.T, six bool) *filterWorld {
 		}))
 		t.Cleanup(func() { unix.Close(h.fd) })
 		w.hosts = append(w.hosts, h)
+	}
+	// An address of IPv6 is the router's own once its link has been seen to be up.
+	for deadline := time.Now().Add(20 * time.Second); six; {
+		if nettest.Run(t, w.router, "ip", "-6", "address", "show", "tentative") == "" && strings.Count(nettest.Run(t, w.router, "ip", "-6", "route", "show", "table", "local"), "local fd00:9:") == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the router's addresses stay tentative")
+		}
 	}
 	w.must(w.router.Do(func() error {
 		domain, protos := unix.AF_INET, []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP}

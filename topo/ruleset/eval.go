@@ -41,7 +41,22 @@ const (
 
 // Eval runs p through one hook. In, Out and the bridge ports of p must be as the kernel has them there.
 func (r *Ruleset) Eval(at At, p Packet, env Env) Result {
+	return r.run(at, r.at(at), p, env)
+}
+
+// evalPart is [Ruleset.Eval] for what is registered up to a priority, or for what is beyond it.
+func (r *Ruleset) evalPart(at At, last int32, beyond bool, p Packet, env Env) Result {
 	h := r.at(at)
+	part := &hook{tied: h.tied}
+	for _, e := range h.entries {
+		if e.priority > last == beyond {
+			part.entries = append(part.entries, e)
+		}
+	}
+	return r.run(at, part, p, env)
+}
+
+func (r *Ruleset) run(at At, h *hook, p Packet, env Env) Result {
 	a := r.eval(at, h, p, env)
 	if !h.tied {
 		return a

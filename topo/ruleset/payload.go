@@ -6,6 +6,8 @@ import (
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
+const arphrdEther = 1
+
 // rawFields are the places of fields that rules compare without naming them: base, offset and length in bits.
 var rawFields = map[[2]int]map[string]string{
 	{0, 16}: {"transport": "th sport"}, {16, 16}: {"transport": "th dport"},
@@ -23,7 +25,18 @@ func payload(o *snapshot.NfOperand) load {
 	case "tcp", "udp", "udplite", "sctp", "dccp", "th", "icmp", "icmpv6", "ah", "esp", "comp", "igmp", "gre":
 		return transport(proto, field)
 	case "ether":
-		return ether(field)
+		get := ether(field)
+		return func(m *machine) val {
+			// nft asks for the type of the interface first, where not all have such frames.
+			i := &m.p.In
+			if m.at.Hook == "egress" {
+				i = &m.p.Out
+			}
+			if m.at.Family == "netdev" && i.Type != 0 && i.Type != arphrdEther {
+				return none
+			}
+			return get(m)
+		}
 	case "arp", "vlan":
 		return func(m *machine) val {
 			if proto == "arp" && m.p.Family != "arp" {

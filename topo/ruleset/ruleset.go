@@ -119,6 +119,9 @@ func sees(family string, at At) bool {
 
 // at is what runs at a place. Of chains of equal priority the one that came last runs first (nf_hook_entries_grow puts
 // a new one before those with its priority): within a table that is known, between tables only their handles tell it.
+// any tells whether any rule could be asked at a hook.
+func (r *Ruleset) any(at At) bool { return len(r.at(at).entries) > 0 }
+
 func (r *Ruleset) at(at At) *hook {
 	r.mu.Lock()
 	defer r.mu.Unlock()

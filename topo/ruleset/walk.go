@@ -144,7 +144,16 @@ func (w *walker) end(e End, p Packet, why string) Fate {
 
 // hook runs one hook and goes on with next; where it may turn out in several ways each of them is gone.
 func (w *walker) hook(at At, p Packet, next func(*walker, Packet, bool) Fate) Fate {
-	r := w.s.Rules.Eval(at, p, w.s)
+	return w.turn(w.s.Rules.Eval(at, p, w.s), next)
+}
+
+// hookPart is [walker.hook] for the chains up to a priority, or for those beyond it.
+func (w *walker) hookPart(at At, last int32, beyond bool, p Packet, next func(*walker, Packet, bool) Fate) Fate {
+	return w.turn(w.s.Rules.evalPart(at, last, beyond, p, w.s), next)
+}
+
+// turn goes on after a hook that has turned out as r.
+func (w *walker) turn(r Result, next func(*walker, Packet, bool) Fate) Fate {
 	with := func(r Result) *walker {
 		c := *w
 		c.hooks = w.hooks
@@ -246,16 +255,76 @@ func (w *walker) forward(p Packet, r Route) Fate {
 func (w *walker) postrouting(p Packet, r Route) Fate {
 	// What is forwarded still has the interface that it came through here (since Linux 5.7).
 	return w.hook(At{p.Family, "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
-		if r.Type == "local" {
-			p.In, p.Out = r.Out, Iface{}
-			return w.prerouting(p)
-		}
-		return w.hook(At{"netdev", "egress"}, p, func(w *walker, p Packet, _ bool) Fate {
-			f := w.end(Sent, p, "")
-			f.Route = r
-			return f
+		return w.egress(p, func(w *walker, p Packet) Fate {
+			if r.Type == "local" {
+				return w.ingress(p, r.Out, func(w *walker, p Packet) Fate { return w.prerouting(p) })
+			}
+			sent := func(w *walker, p Packet) Fate {
+				f := w.end(Sent, p, "")
+				f.Route = r
+				return f
+			}
+			if br := w.s.byName[p.Out.Name]; br != nil && br.Kind == "bridge" {
+				return w.ownBridge(p, r, br, sent)
+			}
+			return sent(w, p)
 		})
 	})
+}
+
+// ingress is what comes up through an interface: a frame that a bridge passes up, what is looped back.
+func (w *walker) ingress(p Packet, in Iface, next func(*walker, Packet) Fate) Fate {
+	p.In, p.Out = in, Iface{}
+	return w.hook(At{"netdev", "ingress"}, p, func(w *walker, p Packet, _ bool) Fate { return next(w, p) })
+}
+
+// egress is what a device sends. (The kernel tells its rules nothing of where the packet came from.)
+func (w *walker) egress(p Packet, next func(*walker, Packet) Fate) Fate {
+	in := p.In
+	p.In = Iface{}
+	return w.hook(At{"netdev", "egress"}, p, func(w *walker, p Packet, _ bool) Fate {
+		p.In = in
+		return next(w, p)
+	})
+}
+
+// ownBridge is the way of what the namespace sends out of a bridge of its own, through that bridge's rules and its port's.
+func (w *walker) ownBridge(p Packet, r Route, br *snapshot.Link, sent func(*walker, Packet) Fate) Fate {
+	rules := w.s.Rules
+	if !rules.any(At{"bridge", "output"}) && !rules.any(At{"bridge", "postrouting"}) && !rules.any(At{"netdev", "egress"}) {
+		return sent(w, p)
+	}
+	next := r.Gateway
+	if !next.IsValid() {
+		next = p.Dst
+	}
+	was := p
+	port := w.s.portTo(br, w.s.neighbor(br, next))
+	if w.port != nil && w.port.Master == br.Index && next == w.behind {
+		port = w.port
+	}
+	p.In, p.Out, p.OutBridge = Iface{}, iface(port), br.Name
+	if port == nil {
+		p.open(FOut)
+	}
+	return w.hook(At{"bridge", "output"}, p, func(w *walker, p Packet, _ bool) Fate {
+		return w.hook(At{"bridge", "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+			return w.egress(p, func(w *walker, p Packet) Fate {
+				p.In, p.Out, p.OutBridge, p.Known = was.In, was.Out, was.OutBridge, p.Known|was.Known&FOut
+				return sent(w, p)
+			})
+		})
+	})
+}
+
+// neighbor is the hardware address of one, "" where it is not known.
+func (s *Space) neighbor(l *snapshot.Link, a netip.Addr) string {
+	for i := range s.ns.Neighbors {
+		if n := &s.ns.Neighbors[i]; n.Ifindex == l.Index && n.Addr == a && n.MAC != "" {
+			return n.MAC
+		}
+	}
+	return ""
 }
 
 // output is the way of a packet that a socket sends.
@@ -330,16 +399,18 @@ func (s *Space) martian(p *Packet) string {
 func (w *walker) bridge(p Packet, port, br *snapshot.Link) Fate {
 	call := w.s.bridged(br, p.Family)
 	p.InBridge = br.Name
-	return w.hook(At{"bridge", "prerouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+	return w.before(call, At{"bridge", "prerouting"}, brnfPrerouting, p, func(w *walker, p Packet, _ bool) Fate {
 		up := func(w *walker, p Packet) Fate {
 			p.In, p.PhysIn = iface(port), ""
 			return w.hook(At{"bridge", "input"}, p, func(w *walker, p Packet, _ bool) Fate {
-				p.In, p.InBridge = iface(br), ""
-				if call {
-					p.PhysIn = port.Name
-					return w.route(p)
-				}
-				return w.prerouting(p)
+				p.InBridge = ""
+				return w.ingress(p, iface(br), func(w *walker, p Packet) Fate {
+					if call {
+						p.PhysIn = port.Name
+						return w.route(p)
+					}
+					return w.prerouting(p)
+				})
 			})
 		}
 		next := func(w *walker, p Packet, _ bool) Fate {
@@ -355,9 +426,22 @@ func (w *walker) bridge(p Packet, port, br *snapshot.Link) Fate {
 			return next(w, p, false)
 		}
 		p.In, p.PhysIn, p.InBridge = iface(br), port.Name, ""
-		return w.hook(At{p.Family, "prerouting"}, p, next)
+		return w.hook(At{p.Family, "prerouting"}, p, func(w *walker, p Packet, reroute bool) Fate {
+			l3 := p
+			p.In, p.PhysIn, p.InBridge = iface(port), "", br.Name
+			return w.hookPart(At{"bridge", "prerouting"}, brnfPrerouting, true, p, func(w *walker, p Packet, _ bool) Fate {
+				p.In, p.PhysIn, p.InBridge = l3.In, l3.PhysIn, l3.InBridge
+				return next(w, p, reroute)
+			})
+		})
 	})
 }
+
+// The priorities at which br_netfilter calls the rules of IP (br_netfilter_hooks.c): bridge chains beyond them run after those.
+const (
+	brnfPrerouting = 0
+	brnfForward    = -1
+)
 
 // bridgedNAT is the way of a frame whose packet br_netfilter has let be sent elsewhere (br_nf_pre_routing_finish): where the
 // route leads back to the bridge it is bridged to the next hop's address, else it goes up.
@@ -387,11 +471,9 @@ func (w *walker) bridgedNAT(p Packet, port, br *snapshot.Link, up func(*walker, 
 		p.open(FMAC)
 		return w.across(p, port, br, true)
 	}
-	for _, n := range w.s.ns.Neighbors {
-		if n.Ifindex == br.Index && n.Addr == next && n.MAC != "" {
-			p.DstMAC = n.MAC
-			return w.across(p, port, br, true)
-		}
+	if mac := w.s.neighbor(br, next); mac != "" {
+		p.DstMAC = mac
+		return w.across(p, port, br, true)
 	}
 	return w.end(Unsure, p, "the hardware address of "+next.String()+" is not known")
 }
@@ -431,20 +513,40 @@ func (w *walker) across(p Packet, port, br *snapshot.Link, call bool) Fate {
 		l3(&p, hook == "forward")
 		return w.hook(At{p.Family, hook}, p, next)
 	}
+	after := func(w *walker, p Packet, next func(*walker, Packet, bool) Fate) Fate {
+		if !call {
+			return next(w, p, false)
+		}
+		l2(&p, true)
+		return w.hookPart(At{"bridge", "forward"}, brnfForward, true, p, next)
+	}
 	l2(&p, true)
-	return w.hook(At{"bridge", "forward"}, p, func(w *walker, p Packet, _ bool) Fate {
+	return w.before(call, At{"bridge", "forward"}, brnfForward, p, func(w *walker, p Packet, _ bool) Fate {
 		return maybe(w, "forward", p, func(w *walker, p Packet, _ bool) Fate {
-			l2(&p, false)
-			return w.hook(At{"bridge", "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
-				return maybe(w, "postrouting", p, func(w *walker, p Packet, _ bool) Fate {
-					p.Out = iface(br)
-					f := w.end(Sent, p, "")
-					f.Port = out.Name
-					return f
+			return after(w, p, func(w *walker, p Packet, _ bool) Fate {
+				l2(&p, false)
+				return w.hook(At{"bridge", "postrouting"}, p, func(w *walker, p Packet, _ bool) Fate {
+					return maybe(w, "postrouting", p, func(w *walker, p Packet, _ bool) Fate {
+						p.Out = iface(out)
+						return w.egress(p, func(w *walker, p Packet) Fate {
+							p.Out = iface(br)
+							f := w.end(Sent, p, "")
+							f.Port = out.Name
+							return f
+						})
+					})
 				})
 			})
 		})
 	})
+}
+
+// before runs a hook of the bridge, or where br_netfilter calls in between the part of it that comes before.
+func (w *walker) before(call bool, at At, last int32, p Packet, next func(*walker, Packet, bool) Fate) Fate {
+	if call {
+		return w.hookPart(at, last, false, p, next)
+	}
+	return w.hook(at, p, next)
 }
 
 // portTo is the port of a bridge behind which a MAC address is.
