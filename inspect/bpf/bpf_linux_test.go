@@ -49,14 +49,14 @@ func TestPrograms(t *testing.T) {
 	defer cgroup.Close()
 
 	all := []attached{
-		{at: place{37, "xdp"}, typ: nettest.BPFXDP, name: "guard", result: 2, flags: 2 /* XDP_FLAGS_SKB_MODE */, mode: "generic"},
-		{at: place{46, "tcx_ingress"}, typ: nettest.BPFSchedCls, name: "first_in", result: -1, mayLack: true},
-		{at: place{46, "tcx_ingress"}, typ: nettest.BPFSchedCls, name: "second_in", result: -1, mayLack: true},
-		{at: place{47, "tcx_egress"}, typ: nettest.BPFSchedCls, name: "way_out", result: -1, mayLack: true},
-		{at: place{36, "sk_lookup"}, typ: nettest.BPFSkLookup, name: "steer", result: 1, onNetns: true},
-		{at: place{0, "cgroup_inet_ingress"}, typ: nettest.BPFCgroupSkb, name: "cg_in", result: 1, onCgroup: true},
-		{at: place{1, "cgroup_inet_egress"}, typ: nettest.BPFCgroupSkb, name: "a_name_too_long_for_it", result: 1, onCgroup: true},
-		{at: place{10, "cgroup_inet4_connect"}, typ: nettest.BPFCgroupSockAddr, name: "dial", result: 1, onCgroup: true},
+		{at: place{37, "xdp", 6}, typ: nettest.BPFXDP, name: "guard", result: 2, flags: 2 /* XDP_FLAGS_SKB_MODE */, mode: "generic"},
+		{at: place{46, "tcx_ingress", 3}, typ: nettest.BPFSchedCls, name: "first_in", result: -1, mayLack: true},
+		{at: place{46, "tcx_ingress", 3}, typ: nettest.BPFSchedCls, name: "second_in", result: -1, mayLack: true},
+		{at: place{47, "tcx_egress", 3}, typ: nettest.BPFSchedCls, name: "way_out", result: -1, mayLack: true},
+		{at: place{36, "sk_lookup", 30}, typ: nettest.BPFSkLookup, name: "steer", result: 1, onNetns: true},
+		{at: place{0, "cgroup_inet_ingress", 8}, typ: nettest.BPFCgroupSkb, name: "cg_in", result: 1, onCgroup: true},
+		{at: place{1, "cgroup_inet_egress", 8}, typ: nettest.BPFCgroupSkb, name: "a_name_too_long_for_it", result: 1, onCgroup: true},
+		{at: place{10, "cgroup_inet4_connect", 18}, typ: nettest.BPFCgroupSockAddr, name: "dial", result: 1, onCgroup: true},
 	}
 	want := []string{}
 	rel := "/" + filepath.Base(dir)

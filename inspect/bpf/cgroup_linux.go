@@ -20,7 +20,7 @@ var errElsewhere = errors.New("cgroups outside of nscope's cgroup namespace")
 // cgroup is asked once.
 func (r *Reader) Cgroups(proc string, spaces []*snapshot.Namespace) {
 	mount := unified(proc)
-	if mount == "" || r.denied.Load() {
+	if mount == "" || !slices.ContainsFunc(cgroupPlaces, r.asks) {
 		return // no cgroup v2: nothing can be attached
 	}
 	known := map[string][]snapshot.BPFProgram{}

@@ -10,7 +10,10 @@ import (
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
-type info struct{ name, tag string }
+type info struct {
+	name, tag string
+	typ       uint32
+}
 
 // idAttr is the part of union bpf_attr that BPF_PROG_GET_FD_BY_ID uses, infoAttr that of BPF_OBJ_GET_INFO_BY_FD.
 type (
@@ -46,6 +49,36 @@ func (r *Reader) Names(spaces []*snapshot.Namespace) {
 	}
 }
 
+// maxLoaded bounds how many programs are looked at for their types.
+const maxLoaded = 4096
+
+// loaded are the types of all programs that the kernel has, nil where it does not tell. Their names are noted on the way.
+func (r *Reader) loaded() map[uint32]bool {
+	types := map[uint32]bool{}
+	by := idAttr{}
+	for range maxLoaded {
+		_, err := call(unix.BPF_PROG_GET_NEXT_ID, unsafe.Pointer(&by), unsafe.Sizeof(by))
+		if errors.Is(err, unix.ENOENT) {
+			return types
+		}
+		if err != nil {
+			return nil
+		}
+		n, err := lookup(by.next)
+		switch {
+		case err == nil:
+			types[n.typ] = true
+			r.mu.Lock()
+			r.names[by.next] = n
+			r.mu.Unlock()
+		case !errors.Is(err, unix.ENOENT): // gone since
+			return nil
+		}
+		by = idAttr{id: by.next}
+	}
+	return nil
+}
+
 func (r *Reader) name(id uint32) info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,5 +106,5 @@ func lookup(id uint32) (info, error) {
 	if _, err := call(unix.BPF_OBJ_GET_INFO_BY_FD, unsafe.Pointer(&a), unsafe.Sizeof(a)); err != nil {
 		return info{}, err
 	}
-	return info{unix.ByteSliceToString(p.name[:]), hex.EncodeToString(p.tag[:])}, nil
+	return info{unix.ByteSliceToString(p.name[:]), hex.EncodeToString(p.tag[:]), p.typ}, nil
 }

@@ -11,21 +11,22 @@ import (
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
-// place is an enum bpf_attach_type and what libbpf calls it.
+// place is an enum bpf_attach_type, what libbpf calls it, and the type of its programs (enum bpf_prog_type).
 type place struct {
 	typ  uint32
 	name string
+	prog uint32
 }
 
 var (
-	linkPlaces   = []place{{46, "tcx_ingress"}, {47, "tcx_egress"}}     // Linux 6.6
-	netkitPlaces = []place{{54, "netkit_primary"}, {55, "netkit_peer"}} // Linux 6.7
-	netnsPlaces  = []place{{17, "flow_dissector"}, {36, "sk_lookup"}}
+	linkPlaces   = []place{{46, "tcx_ingress", 3}, {47, "tcx_egress", 3}}     // Linux 6.6
+	netkitPlaces = []place{{54, "netkit_primary", 3}, {55, "netkit_peer", 3}} // Linux 6.7
+	netnsPlaces  = []place{{17, "flow_dissector", 22}, {36, "sk_lookup", 30}}
 	// cgroupPlaces are those where packets, or the addresses that sockets send them to, can be changed or refused.
 	cgroupPlaces = []place{
-		{0, "cgroup_inet_ingress"}, {1, "cgroup_inet_egress"}, {3, "cgroup_sock_ops"}, {8, "cgroup_inet4_bind"}, {9, "cgroup_inet6_bind"},
-		{10, "cgroup_inet4_connect"}, {11, "cgroup_inet6_connect"}, {14, "cgroup_udp4_sendmsg"}, {15, "cgroup_udp6_sendmsg"},
-		{19, "cgroup_udp4_recvmsg"}, {20, "cgroup_udp6_recvmsg"},
+		{0, "cgroup_inet_ingress", 8}, {1, "cgroup_inet_egress", 8}, {3, "cgroup_sock_ops", 13}, {8, "cgroup_inet4_bind", 18},
+		{9, "cgroup_inet6_bind", 18}, {10, "cgroup_inet4_connect", 18}, {11, "cgroup_inet6_connect", 18}, {14, "cgroup_udp4_sendmsg", 18},
+		{15, "cgroup_udp6_sendmsg", 18}, {19, "cgroup_udp4_recvmsg", 18}, {20, "cgroup_udp6_recvmsg", 18},
 	}
 )
 
@@ -42,6 +43,10 @@ type Reader struct {
 	mu      sync.Mutex
 	strange error // the first error that is none of those
 	names   map[uint32]info
+
+	// once lists which types of programs the kernel has at all; nil: it does not tell, each place is asked.
+	once  sync.Once
+	types map[uint32]bool
 }
 
 // NewReader makes one.
@@ -71,9 +76,18 @@ func call(cmd int, attr unsafe.Pointer, size uintptr) (int, error) {
 	}
 }
 
+// asks tells whether a place can have programs: where the kernel has none of its type nobody is asked, which spares most hosts all of it.
+func (r *Reader) asks(at place) bool {
+	if r.denied.Load() || r.missing[at.typ].Load() {
+		return false
+	}
+	r.once.Do(func() { r.types = r.loaded() })
+	return r.types == nil || r.types[at.prog]
+}
+
 // query returns the ids of the programs at a place, in the order in which they run.
 func (r *Reader) query(at place, target int) []uint32 {
-	if r.denied.Load() || r.missing[at.typ].Load() {
+	if !r.asks(at) {
 		return nil
 	}
 	var ids [maxPrograms]uint32
@@ -122,7 +136,7 @@ func (r *Reader) Namespace(ns *snapshot.Namespace) {
 			}
 		}
 	}
-	if r.denied.Load() {
+	if !r.asks(netnsPlaces[0]) && !r.asks(netnsPlaces[1]) {
 		return
 	}
 	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -71,8 +72,10 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 		return
 	}
 	for try := 1; ; try++ {
-		r := ruleset{conn: c}
+		r := ruleset{conn: c, machine: machines.Get().(*machine)}
 		err := r.read()
+		r.machine.release()
+		r.machine = nil
 		again := errors.Is(err, nlwire.ErrInterrupted)
 		if again && try < maxTries {
 			continue
@@ -85,6 +88,17 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 		}
 		return
 	}
+}
+
+// machines are large, and every namespace needs one for a moment.
+var machines = sync.Pool{New: func() any { return new(machine) }}
+
+// release gives a machine back; it forgets what it was given.
+func (m *machine) release() {
+	clear(m.out[:cap(m.out)])
+	clear(m.raw[:cap(m.raw)])
+	*m = machine{out: m.out[:0], srcs: m.srcs[:0], dead: m.dead[:0], raw: m.raw[:0]}
+	machines.Put(m)
 }
 
 func needs(err error) string {
@@ -103,15 +117,18 @@ func needs(err error) string {
 type ruleset struct {
 	conn       *Conn
 	generation uint32
-	tables     []snapshot.NfTable
-	at         map[tableKey]int
-	sets       map[tableKey]map[string]*set
-	order      []setOf
-	chains     map[chainKey]*snapshot.NfChain
-	use        []chainUse
-	total      uint64
+	// half is the lower half of the generation that all messages were made of, if any was seen; mixed: they were of several.
+	half        uint16
+	seen, mixed bool
+	tables      []snapshot.NfTable
+	at          map[tableKey]int
+	sets        map[tableKey]map[string]*set
+	order       []setOf
+	chains      map[chainKey]*snapshot.NfChain
+	use         []chainUse
+	total       uint64
 	// machine decodes the rules; table and chain are those of the last one.
-	machine machine
+	machine *machine
 	table   tableKey
 	chain   *snapshot.NfChain
 }
@@ -136,9 +153,20 @@ type chainKey struct {
 func (r *ruleset) dump(typ, want uint16, fn func([]byte)) error {
 	return r.conn.sock.Do(nlwire.NewRequest(typ, unix.NLM_F_DUMP, make([]byte, nfgenLen)), func(m nlwire.Message) {
 		if m.Type == want {
+			r.saw(m.Data)
 			fn(m.Data)
 		}
 	})
+}
+
+// saw notes the generation that a message was made of: its nfgenmsg has the lower half (nft_base_seq).
+func (r *ruleset) saw(b []byte) {
+	if len(b) < nfgenLen {
+		return
+	}
+	id := nlwire.BE16(b[2:])
+	r.mixed = r.mixed || r.seen && id != r.half
+	r.half, r.seen = id, true
 }
 
 // gen is the number of the ruleset that the kernel has now: each change is one more.
@@ -159,13 +187,6 @@ func (r *ruleset) read() error {
 	if err != nil || len(r.tables) == 0 {
 		return err
 	}
-	if r.generation, err = r.gen(); err != nil {
-		return err
-	}
-	// Once more, now that the generation is known.
-	if err := r.readTables(); err != nil {
-		return err
-	}
 	for _, f := range []func() error{r.readSets, r.readElems, r.readChains, r.readRules, r.readRest} {
 		if err := f(); err != nil {
 			return err
@@ -177,8 +198,7 @@ func (r *ruleset) read() error {
 			r.tables[j].Sets = append(r.tables[j].Sets, *o.set.model)
 		}
 	}
-	after, err := r.gen()
-	if err == nil && after != r.generation {
+	if r.generation, err = r.gen(); err == nil && (r.mixed || uint16(r.generation) != r.half) {
 		err = nlwire.ErrInterrupted
 	}
 	return err
@@ -233,7 +253,11 @@ func (r *ruleset) readElemsOf(table tableKey, s *set) (err error) {
 	req = nlwire.AppendAttr(req, nftaSetElemListTable, append([]byte(table.name), 0))
 	req = nlwire.AppendAttr(req, nftaSetElemListSet, append([]byte(s.name), 0))
 	err = c.elems.DoWhile(req, func(m nlwire.Message) bool {
-		return m.Type != msgNewElem || s.decodeElems(m.Data, c.limit)
+		if m.Type != msgNewElem {
+			return true
+		}
+		r.saw(m.Data)
+		return s.decodeElems(m.Data, c.limit)
 	})
 	if s.model.Cut {
 		c.elems.Close()
@@ -271,6 +295,11 @@ const manyRules = 3000
 
 func (r *ruleset) readRules() error {
 	if r.total < manyRules {
+		for _, u := range r.use {
+			if u.use > 0 {
+				r.tables[r.at[u.table]].Chains[u.at].Rules = make([]snapshot.NfRule, 0, min(u.use, 32))
+			}
+		}
 		return r.dump(msgGetRule, msgNewRule, r.rule)
 	}
 	for _, u := range r.use {
@@ -285,6 +314,7 @@ func (r *ruleset) readRules() error {
 		req = nlwire.AppendAttr(req, nftaRuleChain, append([]byte(c.Name), 0))
 		err := r.conn.sock.Do(req, func(m nlwire.Message) {
 			if m.Type == msgNewRule {
+				r.saw(m.Data)
 				r.rule(m.Data)
 			}
 		})
@@ -302,7 +332,7 @@ func (r *ruleset) rule(b []byte) {
 	if !ok {
 		return
 	}
-	m := &r.machine
+	m := r.machine
 	if r.table.family != h.family || r.table.name != string(h.table) || m.sets == nil {
 		r.table = tableKey{h.family, string(h.table)}
 		m.family, m.fam, m.sets = h.family, familyName(h.family), r.sets[r.table]

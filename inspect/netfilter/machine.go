@@ -78,6 +78,10 @@ type machine struct {
 	// claimed are the expressions that out stands for, extra those that the next one takes over.
 	claimed, extra exprSet
 	raw            []rawExpr
+	// What rules are made of comes from these.
+	exprs  slab[snapshot.NfExpr]
+	conds  slab[snapshot.NfMatch]
+	values slab[snapshot.NfValue]
 	// comment is that of iptables.
 	comment string
 	deps    [6]dependency
@@ -141,7 +145,7 @@ func (m *machine) finish() (exprs []snapshot.NfExpr, unknown []string) {
 			alive++
 		}
 	}
-	exprs = make([]snapshot.NfExpr, 0, alive)
+	exprs = m.exprs.take(alive)[:0]
 	sum := 0
 	for i := range m.out {
 		if m.dead[i] {

@@ -88,7 +88,7 @@ func (m *machine) widen(match *snapshot.NfMatch, v *value, op uint32, from, to [
 	if op == cmpGt {
 		match.Op = snapshot.NfNe
 	}
-	match.Values = []snapshot.NfValue{r}
+	match.Values = m.values.one(r)
 	return true
 }
 
@@ -126,8 +126,8 @@ func (m *machine) inRange(i int, b []byte) bool {
 	if !ok {
 		return false
 	}
-	match := snapshot.NfMatch{Left: left, Op: cmpOps[op], Values: []snapshot.NfValue{r}}
-	m.emit(i, snapshot.NfExpr{Matches: []snapshot.NfMatch{match}}, v.src)
+	match := snapshot.NfMatch{Left: left, Op: cmpOps[op], Values: m.values.one(r)}
+	m.emit(i, snapshot.NfExpr{Matches: m.conds.one(match)}, v.src)
 	return true
 }
 
@@ -143,14 +143,14 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 	if v.hdr != nil && v.mask != nil && len(data) == v.n && outside(data, v.mask) {
 		if left, f, first, _ := headerField(v); f != nil {
 			match.Left, match.Values = left, []snapshot.NfValue{constant(f.typ, false, cut(data, first, f.bits))}
-			return []snapshot.NfMatch{match}, true
+			return m.conds.one(match), true
 		}
 	}
 	if ctAddress(v) && len(data) == 4 && v.mask == nil && op <= cmpNe {
 		// Of either family, as google/nftables and older kernels have it; the rule means IPv4's, which has but four bytes.
 		a, _ := netip.AddrFromSlice(data)
 		match.Values = []snapshot.NfValue{{Prefix: netip.PrefixFrom(a, 32)}}
-		return []snapshot.NfMatch{match}, true
+		return m.conds.one(match), true
 	}
 	if len(data) < v.n && (v.typ == vIP4 || v.typ == vIP6) && v.mask == nil && op <= cmpNe {
 		// Only the first bytes are compared: a network.
@@ -158,8 +158,8 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 		copy(whole, data)
 		copy(mask, bytes.Repeat([]byte{0xff}, len(data)))
 		val, ok := underMask(whole, mask)
-		match.Values = []snapshot.NfValue{val}
-		return []snapshot.NfMatch{match}, ok
+		match.Values = m.values.one(val)
+		return m.conds.one(match), ok
 	}
 	if len(data) < v.n && v.typ != vName {
 		return nil, false
@@ -177,13 +177,13 @@ func (m *machine) matches(v *value, op uint32, data []byte) ([]snapshot.NfMatch,
 	if v.isMeta && op == cmpEq && v.mask == nil {
 		m.metaKnown(v.meta, match.Values[0])
 	}
-	return []snapshot.NfMatch{match}, true
+	return m.conds.one(match), true
 }
 
 // compareMasked fills in what a value of this type is compared with, under the mask of v.
 func (m *machine) compareMasked(match *snapshot.NfMatch, v *value, t vtype, host bool, op uint32, data []byte) bool {
 	if v.mask == nil {
-		match.Values = []snapshot.NfValue{constant(t, host, data)}
+		match.Values = m.values.one(constant(t, host, data))
 		return true
 	}
 	if len(v.mask) != len(data) {
@@ -196,7 +196,7 @@ func (m *machine) compareMasked(match *snapshot.NfMatch, v *value, t vtype, host
 		if !ok {
 			return false
 		}
-		match.Values = []snapshot.NfValue{val}
+		match.Values = m.values.one(val)
 		return true
 	case plain && t == vBits && op <= cmpNe && zero(data) && len(data) <= 8:
 		match.Op = snapshot.NfNone
@@ -212,7 +212,7 @@ func (m *machine) compareMasked(match *snapshot.NfMatch, v *value, t vtype, host
 		return true
 	}
 	setMask(&match.Left, v, t, host)
-	match.Values = []snapshot.NfValue{constant(t, host, data)}
+	match.Values = m.values.one(constant(t, host, data))
 	return true
 }
 

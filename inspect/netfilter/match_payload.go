@@ -23,7 +23,7 @@ func (m *machine) payloadMatches(v *value, op uint32, data []byte) ([]snapshot.N
 	if mask == nil && op == cmpEq {
 		return m.expand(v, p, off, data)
 	}
-	one := func(match snapshot.NfMatch) ([]snapshot.NfMatch, bool) { return []snapshot.NfMatch{match}, true }
+	one := func(match snapshot.NfMatch) ([]snapshot.NfMatch, bool) { return m.conds.one(match), true }
 	if mask != nil && zero(v.xor) {
 		if first, bits, ok := run(mask); ok && bits < n {
 			if f := m.ctx.find(p, off+first, bits); f != nil && outside(data, mask) {
@@ -32,7 +32,7 @@ func (m *machine) payloadMatches(v *value, op uint32, data []byte) ([]snapshot.N
 				if op == cmpEq {
 					m.fieldKnown(p, f, val, 0)
 				}
-				return one(snapshot.NfMatch{Left: fieldOperand(f), Op: cmpOps[op], Values: []snapshot.NfValue{constant(f.typ, false, val)}})
+				return one(snapshot.NfMatch{Left: fieldOperand(f), Op: cmpOps[op], Values: m.values.one(constant(f.typ, false, val))})
 			}
 		}
 	}
@@ -81,6 +81,7 @@ func portOf(p *proto, base, off, bits int) *field {
 func (m *machine) expand(v *value, p *proto, off int, data []byte) (out []snapshot.NfMatch, ok bool) {
 	total := len(data) * 8
 	stacked := 0
+	out = m.conds.take(1)[:0]
 	for at := 0; at < total; {
 		q, o := m.ctx.header(v.base, v.off+at)
 		if v.base == baseInner {
@@ -92,7 +93,7 @@ func (m *machine) expand(v *value, p *proto, off int, data []byte) (out []snapsh
 		case f != nil && f.bits <= left:
 			val := cut(data, at, f.bits)
 			m.implied(q, f)
-			out = append(out, snapshot.NfMatch{Left: fieldOperand(f), Op: snapshot.NfEq, Values: []snapshot.NfValue{constant(f.typ, false, val)}})
+			out = append(out, snapshot.NfMatch{Left: fieldOperand(f), Op: snapshot.NfEq, Values: m.values.one(constant(f.typ, false, val))})
 			m.fieldKnown(q, f, val, len(out)-1)
 			at += f.bits
 		case f != nil && at == 0 && left%8 == 0:
@@ -101,9 +102,9 @@ func (m *machine) expand(v *value, p *proto, off int, data []byte) (out []snapsh
 			at = total
 		default:
 			if f := portOf(q, v.base, o, left); f != nil && at == 0 {
-				return append(out, snapshot.NfMatch{Left: fieldOperand(f), Op: snapshot.NfEq, Values: []snapshot.NfValue{constant(f.typ, false, data)}}), true
+				return append(out, snapshot.NfMatch{Left: fieldOperand(f), Op: snapshot.NfEq, Values: m.values.one(constant(f.typ, false, data))}), true
 			}
-			out = append(out, snapshot.NfMatch{Left: rawOperand(v, v.off+at, left), Op: snapshot.NfEq, Values: []snapshot.NfValue{constant(vNum, false, cut(data, at, left))}})
+			out = append(out, snapshot.NfMatch{Left: rawOperand(v, v.off+at, left), Op: snapshot.NfEq, Values: m.values.one(constant(vNum, false, cut(data, at, left)))})
 			at = total
 		}
 		if stacked++; stacked > 64 {

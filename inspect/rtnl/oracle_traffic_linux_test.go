@@ -23,7 +23,7 @@ const trafficScript = `qdisc add dev w0 clsact
 filter add dev w0 egress protocol ip pref 3 u32 match u32 0 0 action drop
 filter add dev w0 egress protocol all pref 4 matchall action pass
 filter add dev w0 egress protocol ip pref 5 flower ip_proto tcp dst_port 80 action skbedit mark 7 pipe action goto chain 9
-filter add dev w0 egress protocol ip pref 6 chain 9 basic action nat egress 10.0.0.0/24 10.1.0.1
+filter add dev w0 egress protocol ip pref 6 chain 9 basic action csum udp pass
 filter add dev w0 ingress protocol ipv6 pref 7 matchall action police rate 1mbit burst 10k conform-exceed drop/pipe
 filter add dev w0 ingress protocol ip pref 8 matchall action connmark pipe action csum ip pipe action vlan push id 5
 filter add dev w0 ingress protocol ip pref 9 matchall action ct zone 4 commit pipe action tunnel_key unset continue
@@ -121,11 +121,15 @@ func classLines(ns *snapshot.Namespace, dev string, name map[int]string) (out []
 		if strings.HasSuffix(parent, ":0") {
 			parent = short(parent) + ":"
 		}
+		class := c.Class
+		if strings.HasSuffix(class, ":0") {
+			class = short(class) + ":"
+		}
 		leaf := ""
 		if c.Leaf != "" {
 			leaf = short(c.Leaf) + ":"
 		}
-		out = append(out, fmt.Sprint(c.Kind, " ", c.Class, " ", parent, " ", leaf, " ", c.Bytes, " ", c.Packets, " ", c.Drops, " ", c.Overlimits, " ", c.Requeues))
+		out = append(out, fmt.Sprint(c.Kind, " ", class, " ", parent, " ", leaf, " ", c.Bytes, " ", c.Packets, " ", c.Drops, " ", c.Overlimits, " ", c.Requeues))
 	}
 	return out
 }
