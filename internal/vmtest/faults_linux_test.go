@@ -45,6 +45,7 @@ func TestFaults(t *testing.T) {
 	defer remove()
 	m := faultVM{nscope: buildNscope(t, dir)}
 	m.VM = vm.New(t, vm.Config{Modules: append(labModules, modules...)})
+	loadsNone(t, m.VM)
 	only := strings.Fields(os.Getenv("NSCOPE_FAULTS")) // while some are worked on
 	t.Run("labs", func(t *testing.T) {
 		for _, mode := range fixtures.Modes() {

@@ -52,6 +52,7 @@ func TestLabs(t *testing.T) {
 	defer remove()
 	binary := buildNscope(t, dir)
 	m := vm.New(t, vm.Config{Modules: append(labModules, modules...)})
+	loadsNone(t, m)
 	args := []string{binary, "lab", "test", "-o", "json"}
 	if only := os.Getenv("NSCOPE_LABS"); only != "" {
 		args = append(args, strings.Fields(only)...) // while one is worked on

@@ -11,7 +11,7 @@ import (
 )
 
 // swarmModules are what engines load or need loaded, beside modules and labModules.
-var swarmModules = []string{"overlay", "iptable_nat", "iptable_mangle", "iptable_filter", "xt_mark", "ip_vs_rr"}
+var swarmModules = []string{"overlay", "iptable_nat", "iptable_mangle", "iptable_filter", "xt_mark", "xt_bpf", "ip_vs_rr"}
 
 // TestSwarm: a real swarm, in a machine whose kernel has IPVS.
 func TestSwarm(t *testing.T) {
@@ -25,6 +25,7 @@ func TestSwarm(t *testing.T) {
 	buildTests(t, binary, "internal/vmtest")
 	nscope := buildNscope(t, dir)
 	m := vm.New(t, vm.Config{Memory: 4096, Modules: append(append(swarmModules, labModules...), modules...), Life: 14 * time.Minute})
+	loadsNone(t, m)
 	var out bytes.Buffer
 	begun := time.Now()
 	code, err := m.Exec(t.Context(), vm.Command{

@@ -75,6 +75,7 @@ func runPackages(t *testing.T, root string, binary func(pkg string) string) bool
 	begin := time.Now()
 	m := vm.New(t, vm.Config{Modules: modules, Life: 7 * time.Minute})
 	t.Logf("Linux %s by %s, up after %s", m.Release, m.Accel, time.Since(begin).Round(time.Millisecond))
+	loadsNone(t, m)
 	var still atomic.Bool
 	// A group, so that the machine lives until all are done.
 	t.Run("in", func(t *testing.T) {
