@@ -2,6 +2,7 @@ package topo
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -286,4 +287,9 @@ func fieldChanges(a, b []attr) []FieldChange {
 // sameList tells whether two slices are one in memory, as those of a namespace that was not read again are.
 func sameList[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// sameMap tells so of two maps.
+func sameMap(a, b map[string]string) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,7 +153,8 @@ func (d *differ) pair(p *pair) {
 	c := newCauses()
 	if read("links") && !sameList(na.Links, nb.Links) {
 		from := len(d.out)
-		d.compare(ChangeLink, x.linkFacts(), y.linkFacts())
+		same := x.sameLinks(y)
+		d.compare(ChangeLink, x.linkFacts(same), y.linkFacts(same))
 		c.links(d.out[from:])
 		x.causes, y.causes = c, c
 		if read("addresses") {
@@ -209,9 +211,33 @@ func (l *listing) linkName(index int) string {
 	return "if" + strconv.Itoa(index)
 }
 
-func (l *listing) linkFacts() []fact {
+// sameLinks are the ifindexes of links that are the same in both but for their counters: most, where little changed.
+func (l *listing) sameLinks(o *listing) map[int]bool {
+	out := map[int]bool{}
+	if l.byName {
+		return out
+	}
+	for i, k := range l.sp.byIdx {
+		m := o.sp.byIdx[i]
+		if m == nil {
+			continue
+		}
+		x, y := *k.l, *m.l
+		x.Stats, y.Stats = snapshot.LinkStats{}, snapshot.LinkStats{}
+		if reflect.DeepEqual(&x, &y) && l.peerAttr(k).same(o.peerAttr(m)) && l.linkName(x.Master) == o.linkName(x.Master) {
+			out[i] = true
+		}
+	}
+	return out
+}
+
+// linkFacts are those of the links that are not left out, by ifindex.
+func (l *listing) linkFacts(leave map[int]bool) []fact {
 	out := make([]fact, 0, len(l.sp.links))
 	for _, k := range l.sp.links {
+		if leave[k.l.Index] {
+			continue
+		}
 		f := fact{key: l.linkKey(k.l.Index), what: "link " + l.linkName(k.l.Index), node: k.node, attrs: l.linkAttrs(k)}
 		out = append(out, f)
 	}

@@ -321,7 +321,7 @@ func balancedName(s *snapshot.IPVSService) string {
 
 // rest compares what only a reading of everything has: sysctls, listeners, IPsec, traffic control.
 func (d *differ) rest(a, b *snapshot.Namespace, x, y *listing, read func(...string) bool) {
-	if read("sysctls") {
+	if read("sysctls") && !sameMap(a.Sysctls, b.Sysctls) {
 		sysctls := func(l *listing, m map[string]string) (out []fact) {
 			for _, k := range slices.Sorted(maps.Keys(m)) {
 				if k == "net.netfilter.nf_conntrack_count" {
@@ -335,13 +335,13 @@ func (d *differ) rest(a, b *snapshot.Namespace, x, y *listing, read func(...stri
 		}
 		d.compare(ChangeSysctl, sysctls(x, a.Sysctls), sysctls(y, b.Sysctls))
 	}
-	if read("sockets") {
+	if read("sockets") && !sameList(a.Sockets, b.Sockets) {
 		d.compare(ChangeListener, listeners(a), listeners(b))
 	}
-	if read("xfrm") {
+	if read("xfrm") && !(sameList(a.Xfrm.States, b.Xfrm.States) && sameList(a.Xfrm.Policies, b.Xfrm.Policies)) {
 		d.compare(ChangeXfrm, xfrmFacts(&a.Xfrm), xfrmFacts(&b.Xfrm))
 	}
-	if read("qdiscs", "filters") {
+	if read("qdiscs", "filters") && !(sameList(a.Qdiscs, b.Qdiscs) && sameList(a.Filters, b.Filters)) {
 		d.compare(ChangeTC, x.tc(), y.tc())
 	}
 }

@@ -1,0 +1,91 @@
+package bench
+
+import (
+	"context"
+	"sort"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/topo"
+	"github.com/nscope/nscope/tui"
+)
+
+// slice is how long the live view is left alone at a time. Others may be at work on the machine, which is heard of and costs
+// what it costs: the quietest quarter of the slices is what counts. In each there is a look at all processes.
+const (
+	slice  = 2 * time.Second
+	rounds = 40
+)
+
+// maxIdle is how much of a core it may use then, in percent, at 500 namespaces with some forty links on the screen.
+const maxIdle = 1.0
+
+func cpu(tb testing.TB) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkIdle measures what the source of the live view costs while nothing happens: with nothing on the screen that counts,
+// and with the counters of a screenful of links.
+func BenchmarkIdle(b *testing.B) {
+	w := newWorld(b, 500)
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(b.Context())
+		src := tui.Live(func(progress func(done, total int)) *inspect.Live {
+			return inspect.NewLive(inspect.WithoutEngines(), inspect.WithProgress(progress))
+		})
+		up := src.Start(ctx)
+		updates := 0
+		var last *tui.State
+		drain := func(d time.Duration) {
+			for end := time.After(d); ; {
+				select {
+				case u := <-up:
+					if u.State != nil {
+						last = u.State
+					}
+					if u.State != nil || len(u.Events) > 0 {
+						updates++
+					}
+				case <-end:
+					return
+				}
+			}
+		}
+		for updates < 2 {
+			drain(time.Second)
+		}
+		drain(5 * time.Second) // what was read again at the start, and the garbage of it
+		measure := func(unit string) {
+			var used []float64
+			for range rounds {
+				before := cpu(b)
+				drain(slice)
+				used = append(used, 100*(cpu(b)-before).Seconds()/slice.Seconds())
+			}
+			sort.Float64s(used)
+			b.Logf("%s: of %d slices a quarter used at most %.2f %% of a core, half %.2f, all %.2f", unit, rounds, used[rounds/4], used[rounds/2], used[rounds-1])
+			report(b, used[rounds/4], maxIdle, unit)
+		}
+		measure("idle-%")
+		var links []string
+		for i := range last.Graph.Nodes {
+			if n := &last.Graph.Nodes[i]; n.Kind == topo.KindLink && n.Attrs.Type == "veth" && len(links) < 40 {
+				links = append(links, n.ID)
+			}
+		}
+		sort.Strings(links)
+		src.Watch(tui.Watch{Links: links})
+		measure("screen-%")
+		cancel()
+		for range up {
+		}
+	}
+	w.close()
+}
