@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/nscope/nscope/capture/filter"
@@ -152,5 +153,27 @@ func TestStopByCallback(t *testing.T) {
 	nettest.Run(t, h, "ping", "-c", "2", "-i", "0.01", "127.0.0.1")
 	if err := <-done; !errors.Is(err, enough) || n != 1 {
 		t.Errorf("%v after %d", err, n)
+	}
+}
+
+// TestAlive: two captures do not keep alive what has ended by looking at each other's sockets.
+func TestAlive(t *testing.T) {
+	s := &Session{Config: Config{Proc: "/proc"}}
+	gone := snapshot.Holder{Kind: snapshot.HolderProc, PID: 1 << 30}
+	socket := snapshot.Holder{Kind: snapshot.HolderSocket, PID: os.Getpid()}
+	var st syscall.Stat_t
+	if err := syscall.Stat("/proc/self/ns/net", &st); err != nil {
+		t.Fatal(err)
+	}
+	self := snapshot.Holder{Kind: snapshot.HolderProc, PID: os.Getpid()}
+	for _, tt := range []struct {
+		holders []snapshot.Holder
+		want    bool
+	}{
+		{nil, true}, {[]snapshot.Holder{socket}, true}, {[]snapshot.Holder{gone}, false}, {[]snapshot.Holder{gone, socket}, false}, {[]snapshot.Holder{socket, gone, self}, true},
+	} {
+		if got := s.alive(&snapshot.Namespace{ID: snapshot.MakeNSID(st.Dev, st.Ino), Holders: tt.holders}); got != tt.want {
+			t.Errorf("%+v: %v", tt.holders, got)
+		}
 	}
 }

@@ -115,8 +115,10 @@ func (s *Session) lookAfter(src *source) (away bool) {
 	return away
 }
 
-// alive tells whether a process or a mount holds a namespace still.
+// alive tells whether a process or a mount holds a namespace still. A socket does not count where there was something else: it may be that of
+// another capture, which looks at ours.
 func (s *Session) alive(ns *snapshot.Namespace) bool {
+	looked := 0
 	for _, h := range ns.Holders {
 		path := ""
 		switch h.Kind {
@@ -141,8 +143,9 @@ func (s *Session) alive(ns *snapshot.Namespace) bool {
 		case snapshot.HolderLink:
 			continue // a link's other end keeps nothing, and is itself kept by our ring
 		default:
-			return true // nothing that could be looked at: it is kept
+			continue // nothing that could be looked at
 		}
+		looked++
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err == nil && snapshot.MakeNSID(st.Dev, st.Ino) == ns.ID {
 			return true
@@ -150,7 +153,7 @@ func (s *Session) alive(ns *snapshot.Namespace) bool {
 			return true
 		}
 	}
-	return len(ns.Holders) == 0
+	return looked == 0
 }
 
 // rejoin opens what the targets mean now; true where each of them means something.
