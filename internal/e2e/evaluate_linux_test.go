@@ -253,7 +253,7 @@ func (g *ruleGen) load(w *filterWorld) string {
 	// in the same table is rare.
 	inNft, inLegacy := map[string]bool{}, map[string]bool{}
 	for _, table := range xtables {
-		in := g.IntN(800)
+		in := g.IntN(8000)
 		inNft[table], inLegacy[table] = in%2 == 0 || in == 1, in%2 == 1 || in == 0
 	}
 	ip := "iptables"
