@@ -78,11 +78,11 @@ func testEvaluator(t *testing.T, six bool, rounds int) {
 	if unknown*100 > total {
 		t.Errorf("%d of %d unknown: %v", unknown, total, why)
 	}
-	if answered*10 < rejected {
+	if rejected >= 100 && answered*10 < rejected {
 		t.Errorf("of %d rejects only %d answers were seen", rejected, answered)
 	}
 	for _, e := range []ruleset.End{ruleset.Delivered, ruleset.Sent, ruleset.Dropped, ruleset.Rejected} {
-		if ends[e]*100 < total {
+		if ends[e]*300 < total {
 			t.Errorf("only %d of %d packets were %s: what is sent tests little", ends[e], total, e)
 		}
 	}
