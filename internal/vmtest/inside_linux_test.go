@@ -178,3 +178,26 @@ func pairOf(g *topo.Graph, name func(string) string) string {
 	}
 	return "host/v1 → c1/eth0"
 }
+
+// TestInsideQuiet: the devices that modules put into every namespace are in the graph and in no picture, but for one that is used.
+func TestInsideQuiet(t *testing.T) {
+	needsInside(t)
+	l := newLab(t, "new", "used")
+	l.ip("used: address add 192.0.2.1/32 dev tunl0")
+	g, name := l.graph()
+	links := func(g *topo.Graph) map[string][]string {
+		out := map[string][]string{}
+		for i := range g.Nodes {
+			n := &g.Nodes[i]
+			if space, link, ok := strings.Cut(name(n.ID), "/"); n.Kind == topo.KindLink && ok && space != "" {
+				out[space] = append(out[space], link)
+			}
+		}
+		return out
+	}
+	if all := links(g); len(all["new"]) < 8 || len(all["used"]) != len(all["new"]) {
+		t.Errorf("the kernel's own devices are %v", all)
+	}
+	quiet := links(g.Quiet())
+	same(t, "links in pictures", append(quiet["new"], quiet["used"]...), "lo", "lo", "tunl0")
+}
