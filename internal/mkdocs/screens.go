@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -28,6 +29,9 @@ var screens = []struct {
 	{"details", []string{"node1"}, tui.Shot{W: 100, H: 30, Keys: ":show host<enter><tab>"}, false},
 }
 
+// frames are what its tests show of what needs a live host: parts "frame NAME".
+var frames = []string{"packets-wrong-120x40", "lab-broken-80x24"}
+
 // takeScreens makes the parts, and the pictures by their path below root.
 func takeScreens(root string) (parts map[string]string, pictures map[string][]byte, err error) {
 	parts, pictures = map[string]string{}, map[string][]byte{}
@@ -45,6 +49,13 @@ func takeScreens(root string) (parts map[string]string, pictures map[string][]by
 		if s.picture {
 			pictures["docs/img/tui-"+s.name+".svg"] = []byte(svg)
 		}
+	}
+	for _, name := range frames {
+		text, err := os.ReadFile(filepath.Join(root, "tui/testdata", name+".txt"))
+		if err != nil {
+			return nil, nil, fmt.Errorf("frame %s: %w", name, err)
+		}
+		parts["frame "+name] = "```text\n" + strings.TrimRight(string(text), "\n") + "\n```\n"
 	}
 	parts["tui keys"], parts["tui views"], parts["tui commands"] = tui.KeyTable(), tui.ViewTable(), tui.CommandTable()
 	return parts, pictures, nil
