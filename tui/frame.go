@@ -47,10 +47,16 @@ func (m *Model) drawTabs(cv canvas) {
 		return list, width
 	}
 	list, width := tabs(func(v viewEntry) string { return v.name })
-	if width > room {
-		list, _ = tabs(func(v viewEntry) string { return v.short })
-	}
 	at := viewIndex(m.places.at().view)
+	if width > room {
+		list, width = tabs(func(v viewEntry) string { return v.short })
+	}
+	for i := len(list) - 1; width > room && i >= 0; i-- { // then the numbers of the last ones have to do
+		if i != at {
+			width -= render.TextWidth(list[i]) - 3
+			list[i] = fmt.Sprintf(" %d ", i+1)
+		}
+	}
 	x := 0
 	for i, s := range list {
 		w := render.TextWidth(s)

@@ -113,15 +113,18 @@ func (t *table) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// prepare takes over a new state or filter, when the table is looked at.
-func (t *table) prepare() {
-	if t.stale || t.of == nil {
-		t.refresh()
-	}
+// refresh makes the rows anew, for what has others without a new state.
+func (t *table) refresh() {
+	t.of = nil
+	t.prepare()
 }
 
-// refresh makes the rows anew. The cursor stays on its row; where that is gone, on the one that took its place.
-func (t *table) refresh() {
+// prepare takes over a new state or filter, when the table is looked at. The cursor stays on its row; where that is gone, on the
+// one that took its place.
+func (t *table) prepare() {
+	if !t.stale && t.of != nil {
+		return
+	}
 	if t.of != t.env.state || t.wide != t.env.wide {
 		t.all = t.fill(t.env)
 		t.of, t.wide = t.env.state, t.env.wide
@@ -196,7 +199,8 @@ func (t *table) Key(msg tea.KeyPressMsg) (tea.Cmd, bool) {
 		if i < len(shown) {
 			t.sort = shown[i]
 		}
-		t.refresh()
+		t.stale = true
+		t.prepare()
 	case is(reverseKey):
 		t.desc = !t.desc
 		t.sort = max(t.sort, 0)
