@@ -97,10 +97,27 @@ func inodeOf(path string) (uint64, error) {
 	return st.Ino, err
 }
 
+// program is the process that a command which only enters a host has begun there.
+func program(t *testing.T, pid int) int {
+	t.Helper()
+	for {
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(comm) == "nscope\n" {
+			return pid
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(string(children), &pid); err != nil {
+			t.Fatalf("process %d is not nscope and has no child", pid)
+		}
+	}
+}
+
 // letsGo waits until a running capture of all namespaces keeps none that nobody else holds, has one ring in each, and few threads.
 func (c *capturing) letsGo(home uint64, seen int) {
 	c.t.Helper()
-	pid := c.cmd.Process.Pid
+	pid := program(c.t, c.cmd.Process.Pid)
 	var pinned []uint64
 	var rings map[uint64]int
 	for range 300 {

@@ -28,9 +28,13 @@ type capturing struct {
 // startCapture starts it and waits until its rings are open.
 func startCapture(t *testing.T, args ...string) *capturing {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	c := &capturing{t: t, cmd: exec.CommandContext(ctx, binary(t), append([]string{"capture"}, args...)...), said: make(chan string, 1<<16)}
+	return startCaptureBy(t, exec.Command(binary(t), append([]string{"capture"}, args...)...))
+}
+
+// startCaptureBy starts a command that captures, which the test's end kills.
+func startCaptureBy(t *testing.T, cmd *exec.Cmd) *capturing {
+	t.Helper()
+	c := &capturing{t: t, cmd: cmd, said: make(chan string, 1<<16)}
 	c.cmd.Stdout = &c.stdout
 	pipe, err := c.cmd.StderrPipe()
 	if err != nil {
@@ -39,6 +43,8 @@ func startCapture(t *testing.T, args ...string) *capturing {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	hung := time.AfterFunc(5*time.Minute, func() { _ = c.cmd.Process.Kill() })
+	t.Cleanup(func() { hung.Stop(); _ = c.cmd.Process.Kill() })
 	c.stderr = bufio.NewScanner(pipe)
 	go func() {
 		for c.stderr.Scan() {

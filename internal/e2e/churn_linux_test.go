@@ -76,7 +76,7 @@ func TestChurn(t *testing.T) {
 	n := lab.Nodes[0]
 	events := hear(t, n.PidNSInit)
 	n.Docker(t, "network", "create", "appnet")
-	capture := startCapture(t, "all", "icmp")
+	capture := startCaptureBy(t, n.Enter(binary(t), "capture", "all", "icmp"))
 
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
