@@ -117,7 +117,8 @@ func program(t *testing.T, pid int) int {
 // letsGo waits until a running capture of all namespaces keeps none that nobody else holds, has one ring in each, and few threads.
 func (c *capturing) letsGo(home uint64, seen int) {
 	c.t.Helper()
-	pid := program(c.t, c.cmd.Process.Pid)
+	c.pid = program(c.t, c.cmd.Process.Pid)
+	pid := c.pid
 	var pinned []uint64
 	var rings map[uint64]int
 	for range 300 {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type capturing struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	pid    int // nscope's own, where the command only enters a host
 	stderr *bufio.Scanner
 	stdout strings.Builder
 	said   chan string
@@ -43,7 +45,8 @@ func startCaptureBy(t *testing.T, cmd *exec.Cmd) *capturing {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	hung := time.AfterFunc(5*time.Minute, func() { _ = c.cmd.Process.Kill() })
+	c.pid = c.cmd.Process.Pid
+	hung := time.AfterFunc(5*time.Minute, func() { _ = syscall.Kill(c.pid, syscall.SIGKILL) })
 	t.Cleanup(func() { hung.Stop(); _ = c.cmd.Process.Kill() })
 	c.stderr = bufio.NewScanner(pipe)
 	go func() {
@@ -72,7 +75,7 @@ func (c *capturing) until(part string) {
 func (c *capturing) end(interrupt bool) string {
 	c.t.Helper()
 	if interrupt {
-		_ = c.cmd.Process.Signal(os.Interrupt)
+		_ = syscall.Kill(c.pid, syscall.SIGINT)
 	}
 	var all []string
 	for line := range c.said {
