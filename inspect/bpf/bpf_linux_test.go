@@ -19,16 +19,15 @@ import (
 
 // attached is a program of the test's, at a place.
 type attached struct {
-	at        place
-	typ       uint32
-	name      string
-	result    int32
-	flags     uint32
-	mode      string
-	mayLack   bool // kernels before 6.6 have no such place
-	onNetns   bool
-	onCgroup  bool
-	cgroupRel string
+	at       place
+	typ      uint32
+	name     string
+	result   int32
+	flags    uint32
+	mode     string
+	mayLack  bool // kernels before 6.6 have no such place
+	onNetns  bool
+	onCgroup bool
 }
 
 // TestPrograms: what is attached is read, in order, by name, and nothing of it where it is not.
