@@ -100,7 +100,7 @@ func (a *app) conns(ctx context.Context, target string, flags *connFlags) error 
 	if err != nil {
 		return err
 	}
-	l, err := locateTarget(g, target)
+	l, err := a.connTarget(g, target)
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,18 @@ func (a *app) conns(ctx context.Context, target string, flags *connFlags) error 
 		return err
 	}
 	return a.connTable(&out)
+}
+
+// connTarget finds the namespace of target. What is not in a snapshot is unknown, whatever may be entered here.
+func (a *app) connTarget(g *topo.Graph, target string) (located, error) {
+	if len(a.from) == 0 {
+		return locateTarget(g, target)
+	}
+	n, err := g.Resolve(target)
+	if err != nil {
+		return located{}, err
+	}
+	return locate(g, n)
 }
 
 func (a *app) connHandle(ctx context.Context, target string, l located) (*netns.Handle, error) {
