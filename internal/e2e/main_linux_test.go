@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	nettest.OwnRun()
 	// Labs that are broken and repaired wait for answers that do not come: more of them at a time than there are processors.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	code := peer.Main(m)
