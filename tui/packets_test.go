@@ -68,7 +68,6 @@ type tapped struct {
 }
 
 func newTapped(t *testing.T, cfg Config) *tapped {
-	time.Local = time.UTC
 	x := &tapped{}
 	cfg.Capture = func(_ context.Context, tap Tap) (Session, error) {
 		x.taps = append(x.taps, tap)
