@@ -39,6 +39,8 @@ type Config struct {
 type Counts struct {
 	// Name is the namespace's, or "web/eth0" for a link that was asked for.
 	Name string
+	// Netns is what the namespace is called.
+	Netns string
 	// Taken are the frames that the ring had room for, Dropped those that it had none for.
 	Taken, Dropped uint64
 	// Links are those that packets came by, sorted by name.

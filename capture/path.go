@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 
 	"github.com/nscope/nscope/capture/packet"
 	"github.com/nscope/nscope/capture/text"
@@ -13,7 +14,8 @@ import (
 )
 
 // PathSpots are the namespaces that packets between two targets may cross: those of the shortest way over wires (veth, bridge, macvlan, tunnel), and
-// over forwarding namespaces where no wire leads on; with the namespaces whose UDP sockets carry the tunnels on it. Where a packet
+// over forwarding namespaces where no wire leads on; with the namespaces whose UDP sockets carry the tunnels on it. Where an end is a
+// member of services, also those of the ways by each of their load balancers (of its networks, of the routing mesh). Where a packet
 // really came by is told by capturing in all of them.
 func PathSpots(g *topo.Graph, a, b string) ([]Spot, error) {
 	from, err := ends(g, a)
@@ -24,6 +26,49 @@ func PathSpots(g *topo.Graph, a, b string) ([]Spot, error) {
 	if err != nil {
 		return nil, err
 	}
+	var out []Spot
+	seen := map[string]bool{}
+	add := func(way []*topo.Node) {
+		for _, ns := range way {
+			if !seen[ns.ID] && g.Namespace(ns) != nil {
+				seen[ns.ID] = true
+				out = append(out, Spot{Netns: ns, Asked: a})
+			}
+		}
+	}
+	way, ok := wayOf(g, from, to)
+	if !ok {
+		return nil, fmt.Errorf("no wires are known that lead from %s to %s", a, b)
+	}
+	add(way)
+	for _, ns := range append(balancersOf(g, from.ns), balancersOf(g, to.ns)...) {
+		by := ending{ns, linksIn(g, ns)}
+		there, ok := wayOf(g, from, by)
+		on, leads := wayOf(g, by, to)
+		if ok && leads {
+			add(there)
+			add(on)
+		}
+	}
+	return out, nil
+}
+
+// balancersOf are the namespaces that balance services whose members run in a namespace.
+func balancersOf(g *topo.Graph, ns *topo.Node) (out []*topo.Node) {
+	for _, c := range g.In(ns.ID, topo.EdgeRunsIn) {
+		for _, m := range g.In(c.From, topo.EdgeBackend) {
+			for _, b := range g.In(m.From, topo.EdgeBalances) {
+				if n, ok := g.Node(b.From); ok && !slices.Contains(out, n) {
+					out = append(out, n)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// wayOf are the namespaces of the shortest way between two ends, from the last to the first but for the ends; false where there is none.
+func wayOf(g *topo.Graph, from, to ending) (out []*topo.Node, ok bool) {
 	w := &walk{g: g, cost: map[string]int{}, back: map[string]string{}}
 	goal := map[string]bool{}
 	for _, l := range to.links {
@@ -31,32 +76,25 @@ func PathSpots(g *topo.Graph, a, b string) ([]Spot, error) {
 	}
 	end := w.search(from.links, goal)
 	if end == "" && from.ns.ID != to.ns.ID {
-		return nil, fmt.Errorf("no wires are known that lead from %s to %s", a, b)
+		return nil, false
 	}
-	var out []Spot
-	seen := map[string]bool{}
-	add := func(ns *topo.Node) {
-		if ns != nil && !seen[ns.ID] && g.Namespace(ns) != nil {
-			seen[ns.ID] = true
-			out = append(out, Spot{Netns: ns, Asked: a})
-		}
-	}
-	add(from.ns)
+	out = append(out, from.ns)
 	for id := end; id != ""; id = w.back[id] {
 		n, _ := g.Node(id)
-		ns, _ := g.Netns(n)
-		add(ns)
+		if ns, ok := g.Netns(n); ok {
+			out = append(out, ns)
+		}
 		for _, e := range g.Out(id, topo.EdgeUnderlay) {
-			if u, ok := g.Node(e.To); ok {
-				if u.Kind != topo.KindNetns {
-					u, _ = g.Netns(u)
-				}
-				add(u)
+			u, ok := g.Node(e.To)
+			if ok && u.Kind != topo.KindNetns {
+				u, ok = g.Netns(u)
+			}
+			if ok {
+				out = append(out, u)
 			}
 		}
 	}
-	add(to.ns)
-	return out, nil
+	return append(out, to.ns), true
 }
 
 // ending is where a path begins or ends.
@@ -77,9 +115,14 @@ func ends(g *topo.Graph, target string) (ending, error) {
 	return ending{ns, linksIn(g, ns)}, nil
 }
 
-func linksIn(g *topo.Graph, ns *topo.Node) (out []*topo.Node) {
+// linksIn are a namespace's links, but for loopback.
+func linksIn(g *topo.Graph, ns *topo.Node) []*topo.Node {
+	return slices.DeleteFunc(linksOf(g, ns), func(l *topo.Node) bool { return l.Attrs.Type == "loopback" })
+}
+
+func linksOf(g *topo.Graph, ns *topo.Node) (out []*topo.Node) {
 	for _, e := range g.In(ns.ID, topo.EdgeIn) {
-		if l, ok := g.Node(e.From); ok && l.Attrs.Type != "loopback" {
+		if l, ok := g.Node(e.From); ok {
 			out = append(out, l)
 		}
 	}
@@ -198,17 +241,23 @@ type Sighting struct {
 	Place  *text.Place
 	Dir    text.Dir
 	Tunnel string // "vxlan 4097 10.99.0.1→10.99.0.2 | ", "" for none
-	// Addrs are the innermost source and destination: they change where they are translated.
+	// Src and Dst are the innermost addresses: they change where they are translated.
 	Src, Dst netip.AddrPort
+	// Event is the packet, where Ways.Keep.
+	Event *text.Event
+
+	tunnels int
 }
 
 // Way is one packet's way.
 type Way struct {
-	// From and To are the two ends' names; Arrived tells that it was last seen in the namespace of To.
+	// From and To are the two ends' names; Arrived tells that it was seen in the namespace of To.
 	From, To  string
 	Arrived   bool
 	Sightings []Sighting
-	Summary   string
+	// Summary is what was seen first of those that have an address of either end.
+	Summary string
+	summed  int64
 	// FromA, ToB, FromB, ToA: an address of that end was seen as its source or destination, here or there.
 	FromA, ToB, FromB, ToA bool
 }

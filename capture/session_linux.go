@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -93,7 +94,7 @@ func (s *Session) Add(ctx context.Context, spots []Spot, strict bool) error {
 	var todo []Spot
 	asked := map[string]bool{}
 	known := func(id string) bool { return asked[id] || s.sources[id] != nil }
-	for _, x := range spots {
+	for _, x := range s.narrowed(spots) {
 		if known(key(x)) || x.Link != nil && known(x.Netns.ID) {
 			continue
 		}
@@ -159,17 +160,30 @@ func (s *Session) open(ctx context.Context, spots []Spot, of int) []error {
 	return errs
 }
 
+// narrowed are spots of one link where all of a namespace's are asked for and only one name is wanted: the kernel need not copy the others'
+// frames. Where there is no link of that name (yet), it stays the namespace.
+func (s *Session) narrowed(spots []Spot) []Spot {
+	if len(s.On) != 1 {
+		return spots
+	}
+	out := slices.Clone(spots)
+	for i := range out {
+		if out[i].Link != nil {
+			continue
+		}
+		for _, l := range linksOf(s.namer.g, out[i].Netns) {
+			if l.Name == s.On[0] {
+				out[i].Link = l
+			}
+		}
+	}
+	return out
+}
+
 // options are those of a source's ring, one of so many.
 func (s *Session) options(src *source, of int) (ifindex int, o ring.Options) {
 	if src.spot.Link != nil {
 		ifindex = src.spot.Link.Attrs.Ifindex
-	} else if len(s.On) == 1 {
-		// One link only: the kernel need not copy the others' frames.
-		for i := range src.ns.Links {
-			if src.ns.Links[i].Name == s.On[0] {
-				ifindex = src.ns.Links[i].Index
-			}
-		}
 	}
 	total := s.Buffer
 	if total == 0 {
@@ -267,6 +281,12 @@ func (s *Session) Counts() (out []Counts) {
 	}
 	return s.counts()
 }
+
+// Drained is a moment: packets from before it have been given, of all namespaces. It is for Run's callbacks.
+func (s *Session) Drained() time.Time { return s.poller.Drained().Add(-handedOver) }
+
+// handedOver is how long a packet may wait in a block that is not full: until the timer has gone off twice, and a little.
+const handedOver = (2*ring.RetireMS + 20) * time.Millisecond
 
 // Dropped is how many frames the rings had no room for so far: for Run's callbacks, and before it.
 func (s *Session) Dropped() (n uint64) {
@@ -374,6 +394,7 @@ func (s *Session) name(src *source) string {
 
 func (s *Session) count(src *source) Counts {
 	c := Counts{Name: s.name(src)}
+	c.Netns, _ = s.namer.NetnsName(src.spot.Netns)
 	c.Taken, c.Dropped = src.ring.Stats()
 	for _, l := range src.links {
 		if l.packets > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -89,15 +90,23 @@ type linkState struct {
 // lookAfter tells which links of a source went down, up again or away since it was last asked; true where the one is away that the ring is for.
 func (s *Session) lookAfter(src *source) (away bool) {
 	of, _ := s.namer.NetnsName(src.spot.Netns)
+	links := map[int]bool{}
 	for i := range src.ns.Links {
 		l := &src.ns.Links[i]
-		if src.spot.Link != nil && src.spot.Link.Attrs.Ifindex != l.Index || len(s.On) > 0 && !slices.Contains(s.On, l.Name) {
-			continue
+		if (src.spot.Link == nil || src.spot.Link.Attrs.Ifindex == l.Index) && (len(s.On) == 0 || slices.Contains(s.On, l.Name)) {
+			links[l.Index] = true
 		}
-		old, known := src.states[l.Index]
-		name, up := src.ring.LinkState(l.Index)
+	}
+	for index, l := range src.links { // those that came later
+		if l.place != nil {
+			links[index] = true
+		}
+	}
+	for _, index := range slices.Sorted(maps.Keys(links)) {
+		old, known := src.states[index]
+		name, up := src.ring.LinkState(index)
 		now := linkState{name, up}
-		src.states[l.Index] = now
+		src.states[index] = now
 		switch {
 		case !known || old == now:
 		case name == "":
@@ -186,6 +195,7 @@ func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
 			all = false
 			continue
 		}
+		spots = s.narrowed(spots)
 		before := len(s.sources)
 		if err := s.Add(ctx, spots, false); err != nil {
 			s.Note("%v", err)

@@ -20,10 +20,12 @@ const Quiet = 300 * time.Millisecond
 type Ways struct {
 	// Payload is what is done with that of each packet, before anything is said of it.
 	Payload Payload
-	a, b    end
-	lines   text.Lines
-	ways    map[uint64]*Way
-	order   []uint64
+	// Keep has each sighting keep its packet.
+	Keep  bool
+	a, b  end
+	lines text.Lines
+	ways  map[uint64]*Way
+	order []uint64
 }
 
 // end is one of the two.
@@ -65,18 +67,23 @@ func (p *Ways) Take(e *text.Event) {
 	p.Payload.Apply(e.Packet)
 	w := p.ways[id]
 	if w == nil {
-		if !fromA && !toB && !fromB && !toA {
-			return
-		}
-		w = &Way{Summary: string(p.lines.Summary(nil, e))}
+		// Also of others: where both addresses are translated it is told later whose it was.
+		w = &Way{summed: math.MaxInt64}
 		p.ways[id] = w
 		p.order = append(p.order, id)
 	}
+	if (fromA || toB || fromB || toA) && e.Nanos < w.summed {
+		w.Summary, w.summed = string(p.lines.Summary(nil, e)), e.Nanos
+	}
 	// A packet between the two has an address of either, somewhere on its way: translation may hide one of them here and there.
 	w.FromA, w.ToB, w.FromB, w.ToA = w.FromA || fromA, w.ToB || toB, w.FromB || fromB, w.ToA || toA
-	w.Sightings = append(w.Sightings, Sighting{
-		Nanos: e.Nanos, Place: e.Place, Dir: e.Dir, Tunnel: text.Tunnels(e), Src: netip.AddrPortFrom(h.Src, h.SrcPort), Dst: netip.AddrPortFrom(h.Dst, h.DstPort),
-	})
+	s := Sighting{
+		Nanos: e.Nanos, Place: e.Place, Dir: e.Dir, Tunnel: text.Tunnels(e), Src: netip.AddrPortFrom(h.Src, h.SrcPort), Dst: netip.AddrPortFrom(h.Dst, h.DstPort), tunnels: e.NT,
+	}
+	if p.Keep {
+		s.Event = e.Clone()
+	}
+	w.Sightings = append(w.Sightings, s)
 }
 
 // Waiting tells whether there are ways that are not at their end.
@@ -86,8 +93,7 @@ func (p *Ways) Waiting() bool { return len(p.order) > 0 }
 func (p *Ways) Next(before int64) *Way {
 	for len(p.order) > 0 {
 		w := p.ways[p.order[0]]
-		slices.SortStableFunc(w.Sightings, func(x, y Sighting) int { return cmp.Compare(x.Nanos, y.Nanos) })
-		if w.Sightings[len(w.Sightings)-1].Nanos >= before {
+		if slices.ContainsFunc(w.Sightings, func(s Sighting) bool { return s.Nanos >= before }) {
 			return nil
 		}
 		delete(p.ways, p.order[0])
@@ -100,10 +106,36 @@ func (p *Ways) Next(before int64) *Way {
 			from, to = to, from
 		}
 		w.From, w.To = from.name, to.name
-		w.Arrived = w.Sightings[len(w.Sightings)-1].Place.Netns == to.netns
+		w.sort(from.netns, to.netns)
+		w.Arrived = slices.ContainsFunc(w.Sightings, func(s Sighting) bool { return s.Place.Netns == to.netns })
 		return w
 	}
 	return nil
+}
+
+// sort puts sightings into the order of time. A packet that goes from a device to the next without being queued keeps its time: to a macvlan
+// from its parent, out of a tunnel. Of those the ends come first and last, and headers are put on and taken off.
+func (w *Way) sort(from, to string) {
+	rank := func(s *Sighting) int {
+		switch s.Place.Netns {
+		case from:
+			return -1
+		case to:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(w.Sightings, func(x, y Sighting) int {
+		layers := 0
+		switch {
+		case x.Dir != y.Dir:
+		case x.Dir == text.In:
+			layers = y.tunnels - x.tunnels
+		default:
+			layers = x.tunnels - y.tunnels
+		}
+		return cmp.Or(cmp.Compare(x.Nanos, y.Nanos), rank(&x)-rank(&y), layers)
+	})
 }
 
 // Last gives all that are left, as Next.

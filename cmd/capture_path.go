@@ -12,6 +12,7 @@ import (
 type pathSink struct {
 	s       *captureSink
 	ways    *capture.Ways
+	drained func() time.Time
 	printed int
 }
 
@@ -22,20 +23,41 @@ func (p *pathSink) take(e *text.Event) error {
 
 // idle tells the ways of packets that were not seen lately; true where some wait.
 func (p *pathSink) idle() (bool, error) {
-	before := time.Now().Add(-capture.Quiet).UnixNano()
+	before := p.drained().Add(-capture.Quiet).UnixNano()
 	err := p.tell(func() *capture.Way { return p.ways.Next(before) })
 	return p.ways.Waiting(), err
 }
 
 func (p *pathSink) tell(next func() *capture.Way) error {
 	for w := next(); w != nil; w = next() {
-		if p.printed++; p.printed > 1 {
-			fmt.Fprintln(p.s.a.out)
+		p.printed++
+		if err := p.say(w); err != nil {
+			return err
 		}
-		fmt.Fprint(p.s.a.out, w.Text())
 		if p.s.f.count > 0 && p.printed >= p.s.f.count {
 			return errEnough
 		}
 	}
+	if p.s.w != nil {
+		return p.s.flush()
+	}
 	return nil
+}
+
+// say prints a way, or saves its packets.
+func (p *pathSink) say(w *capture.Way) error {
+	if p.s.w != nil {
+		for i := range w.Sightings {
+			p.s.n++
+			if err := p.s.save(w.Sightings[i].Event); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if p.printed > 1 {
+		fmt.Fprintln(p.s.a.out)
+	}
+	_, err := fmt.Fprint(p.s.a.out, w.Text())
+	return err
 }

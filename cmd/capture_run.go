@@ -71,8 +71,8 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 	if len(a.from) > 0 {
 		return usagef("a snapshot has no packets: --from goes with -r FILE, for names")
 	}
-	if f.path && (len(targets) != 2 || f.write != "" || a.output == "json") {
-		return usagef("--path takes two targets, and prints lines: nscope capture --path web db")
+	if f.path && (len(targets) != 2 || a.output == "json") {
+		return usagef("--path takes two targets, and prints lines or writes a file (-w): nscope capture --path web db")
 	}
 	return a.captureLive(ctx, f, targets, expr, f.path)
 }
@@ -139,7 +139,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		note("writing until ctrl-C: -c, --for or --max-bytes set an end")
 	}
 	c := capture.Config{
-		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && f.payload() == capture.KeepPayload, NoNames: f.noNames,
+		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && !path && f.payload() == capture.KeepPayload, NoNames: f.noNames,
 		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
 	}
 	if slices.Equal(targets, []string{"self"}) {
@@ -153,9 +153,15 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		s.Close()
 		return netns.Denied("its namespaces", err)
 	}
-	out.ordered = len(spots) > 1
+	if len(spots) > 1 || everything {
+		out.order, out.drained = &lineOrder{}, s.Drained
+	}
 	out.dropped = s.Dropped
-	note("capturing in %s", counted(len(spots), "namespace"))
+	spaces := map[string]bool{}
+	for _, x := range spots {
+		spaces[x.Netns.ID] = true
+	}
+	note("capturing in %s", counted(len(spaces), "namespace"))
 	take, idle := out.take, out.idle
 	flows := a.flowSink(out)
 	if flows != nil {
@@ -171,7 +177,8 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 			return err
 		}
 		ways.Payload = f.payload()
-		way = &pathSink{s: out, ways: ways}
+		ways.Keep = f.write != ""
+		way = &pathSink{s: out, ways: ways, drained: s.Drained}
 		take, idle = way.take, way.idle
 	}
 	err = s.Run(ctx, take, idle)
@@ -207,8 +214,10 @@ func captureSpots(g *topo.Graph, targets []string) (out []capture.Spot, err erro
 func (a *app) captureSummary(counts []capture.Counts) {
 	var total, drops uint64
 	links := 0
+	spaces := map[string]bool{}
 	for i := range counts {
 		c := &counts[i]
+		spaces[c.Netns] = true
 		total, drops, links = total+c.Packets(), drops+c.Dropped, links+len(c.Links)
 	}
 	for i := range counts {
@@ -222,7 +231,7 @@ func (a *app) captureSummary(counts []capture.Counts) {
 			fmt.Fprintf(a.err, "%8s%s: %d of %d\n", "", " dropped in the ring of "+c.Name, c.Dropped, c.Taken+c.Dropped)
 		}
 	}
-	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(counts), "namespace"), dropped(drops))
+	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(spaces), "namespace"), dropped(drops))
 }
 
 func counted(n int, what string) string {

@@ -1,12 +1,9 @@
 package cmd
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/nscope/nscope/capture"
@@ -37,19 +34,11 @@ type captureSink struct {
 	lastN   int
 	noted   func()        // after something was told between lines; nil for nothing to do
 	dropped func() uint64 // nil for a file that is read
-	// Lines of several namespaces are put into the order of time: each waits for what may still come before it.
-	ordered bool
-	waiting []waiting
+	// order holds the lines of several namespaces until those of before drained() can be said; nil where they come in their order.
+	order    *lineOrder
+	drained  func() time.Time
+	released time.Time
 }
-
-// waiting is a line that is said when what came before it has been.
-type waiting struct {
-	nanos int64
-	line  []byte
-}
-
-// late is how much later than another a packet of the same moment may be told: until its block is handed over, twice.
-const late = 100 * time.Millisecond
 
 func (f *captureFlags) every() bool { return f.all }
 
@@ -122,49 +111,46 @@ func (s *captureSink) put(e *text.Event) error {
 	if s.w != nil {
 		return s.save(e)
 	}
-	from := len(s.buf)
+	b := &s.buf
+	if s.order != nil {
+		b = &s.order.bytes
+	}
+	from := len(*b)
 	if s.a.output == "json" {
 		var err error
-		if s.buf, err = s.lines.JSON(s.buf, e); err != nil {
+		if *b, err = s.lines.JSON(*b, e); err != nil {
 			return err
 		}
 	} else {
-		s.buf = s.lines.Append(s.buf, e)
+		*b = s.lines.Append(*b, e)
 		if s.a.verbose {
-			s.buf = text.Layers(s.buf, e)
+			*b = text.Layers(*b, e)
 		}
 		if s.f.hex {
-			s.buf = text.Hex(s.buf, e.Data)
+			*b = text.Hex(*b, e.Data)
 		}
 	}
-	if s.ordered {
-		s.waiting = append(s.waiting, waiting{e.Nanos, bytes.Clone(s.buf[from:])})
-		s.buf = s.buf[:from]
-		return nil
-	}
-	if len(s.buf) >= flushAt {
+	if s.order != nil {
+		s.order.add(e.Nanos, from)
+	} else if len(s.buf) >= flushAt {
 		return s.flush()
 	}
 	return nil
 }
 
-// release says the lines that nothing can come before any more: those before a moment.
-func (s *captureSink) release(before int64) {
-	slices.SortStableFunc(s.waiting, func(a, b waiting) int { return cmp.Compare(a.nanos, b.nanos) })
-	n := 0
-	for n < len(s.waiting) && s.waiting[n].nanos < before {
-		s.buf = append(s.buf, s.waiting[n].line...)
-		n++
-	}
-	s.waiting = slices.Delete(s.waiting, 0, n)
-}
+// releaseEvery is how often waiting lines are looked through: rings are ready far more often.
+const releaseEvery = 20 * time.Millisecond
 
 // idle is called when no packet is ready; true where lines wait.
 func (s *captureSink) idle() (bool, error) {
-	if len(s.waiting) > 0 {
-		s.release(time.Now().Add(-late).UnixNano())
+	if s.order == nil {
+		return false, s.flush()
 	}
-	return len(s.waiting) > 0, s.flush()
+	if now := time.Now(); now.Sub(s.released) >= releaseEvery {
+		s.released = now
+		s.buf = s.order.release(s.buf, s.drained().UnixNano())
+	}
+	return len(s.order.lines) > 0, s.flush()
 }
 
 // save writes to the file.
@@ -231,7 +217,9 @@ func (s *captureSink) end(err error, nanos int64, counts []capture.Counts) error
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	s.release(math.MaxInt64)
+	if s.order != nil {
+		s.buf = s.order.release(s.buf, math.MaxInt64)
+	}
 	if e := s.flush(); err == nil {
 		err = e
 	}

@@ -18,6 +18,7 @@ type Poller struct {
 	rings map[int32]*Ring
 	calls []func()
 	done  bool
+	asked time.Time
 }
 
 // NewPoller makes one without rings.
@@ -73,6 +74,7 @@ func (p *Poller) Wait(ctx context.Context, fn func(*Ring, *Frame), gone func(*Ri
 	events := make([]unix.EpollEvent, 64)
 	timeout := -1
 	for ctx.Err() == nil {
+		asked := time.Now()
 		n, err := unix.EpollWait(p.epoll, events, timeout)
 		if errors.Is(err, unix.EINTR) {
 			continue
@@ -95,6 +97,9 @@ func (p *Poller) Wait(ctx context.Context, fn func(*Ring, *Frame), gone func(*Ri
 					gone(r, unix.Errno(errno))
 				}
 			}
+		}
+		if n < len(events) { // else there may be more
+			p.asked = asked
 		}
 		timeout = -1
 		if idle() {
@@ -127,6 +132,9 @@ func (p *Poller) run() {
 		f()
 	}
 }
+
+// Drained is a moment: the blocks that were ready then have been given. It is for Wait's callbacks.
+func (p *Poller) Drained() time.Time { return p.asked }
 
 // Rings are those that are waited for.
 func (p *Poller) Rings() []*Ring {

@@ -132,19 +132,21 @@ func TestCapturePath(t *testing.T) {
 		t.Errorf("the way of a ping:\n%s\nwant:\n%s", out, way)
 	}
 
-	// The same into a file, which tshark opens: interface names, VNI.
+	// The same into a file, which tshark opens: interface names, VNI, in the order of the way.
 	file := filepath.Join(t.TempDir(), "p.pcapng")
-	c = startCapture(t, n1, c1, "inner", "icmp", "-w", file, "-c", "4")
+	c = startCapture(t, "--path", c1, c3, "icmp", "-w", file, "-c", "2")
+	in("c2", "ping", "-c", "1", "-W", "5", "10.0.1.4") // not between the two
 	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
 	c.end(false)
 	got, err := exec.Command("tshark", "-n", "-r", file, "-T", "fields", "-e", "frame.interface_name", "-e", "vxlan.vni", "-e", "ip.src").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"c1/eth0\t\t10.0.1.2\n", "c1/eth0\t\t10.0.1.4\n", n1 + "/eth0\t4097\t10.99.0.1,10.0.1.2\n", n1 + "/eth0\t4097\t10.99.0.2,10.0.1.4\n"} {
-		if !strings.Contains(string(got), want) {
-			t.Errorf("tshark reads:\n%s\nwithout %q", got, want)
-		}
+	way = "^c1/eth0\t\t10.0.1.2\n" + n1 + `/1-\w+/veth0` + "\t\t10.0.1.2\n" + n1 + `/1-\w+/vxlan0` + "\t\t10.0.1.2\n" + n1 + "/eth0\t4097\t10.99.0.1,10.0.1.2\n" + n2 + "/eth0\t4097\t10.99.0.1,10.0.1.2\n" +
+		n2 + `/1-\w+/vxlan0` + "\t\t10.0.1.2\n" + n2 + `/1-\w+/veth0` + "\t\t10.0.1.2\nc3/eth0\t\t10.0.1.2\nc3/eth0\t\t10.0.1.4\n(.*\n)+c1/eth0\t\t10.0.1.4\n$"
+	got = regexp.MustCompile(`(?m)^nscope-`+lab+`-sw/.*\n`).ReplaceAll(got, nil)
+	if !regexp.MustCompile(way).Match(got) {
+		t.Errorf("tshark reads:\n%s\nwant:\n%s", got, way)
 	}
 
 	// The file names the containers' addresses, and nothing is asked of a name server.
@@ -204,6 +206,46 @@ func TestCaptureLetsGo(t *testing.T) {
 		if !strings.Contains(out, a) {
 			t.Errorf("no %q in:\n%s", a, out)
 		}
+	}
+}
+
+// TestCaptureOneLink: the one link of a namespace that is asked for goes, and what comes under its name joins.
+func TestCaptureOneLink(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping")
+	name := fmt.Sprintf("nscope-caplink%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	ip("netns", "add", name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	link := func() {
+		ip("-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+		ip("-n", name, "address", "add", "192.0.2.1/24", "dev", "v0")
+		for _, l := range []string{"lo", "v0", "v1"} {
+			ip("-n", name, "link", "set", l, "up")
+		}
+		ip("-n", name, "neighbor", "replace", "192.0.2.2", "lladdr", "02:00:00:00:00:02", "dev", "v0")
+	}
+	sent := func(to string) {
+		_ = exec.Command("ip", "netns", "exec", name, "ping", "-c", "1", "-W", "1", to).Run() // nobody answers
+	}
+	link()
+	c := startCapture(t, name, "--on", "v0", "icmp")
+	sent("192.0.2.2")
+	ip("-n", name, "link", "del", "v0")
+	c.until(name + "/v0 is gone")
+	link()
+	c.until("capturing") // again
+	sent("192.0.2.2")
+	sent("192.0.2.1") // by lo
+	time.Sleep(200 * time.Millisecond)
+	out := c.end(true)
+	if strings.Count(out, name+"/v0") != 2 || strings.Count(out, "echo request") != 2 {
+		t.Errorf("two echo requests left by v0, but there are:\n%s", out)
 	}
 }
 
