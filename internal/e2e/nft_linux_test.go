@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -197,8 +198,47 @@ func TestNftSpelling(t *testing.T) {
 	}
 }
 
-// TestNftRandom puts matches and statements of the list above together as they come, and holds each rule against nft's own list.
-// What nft or the kernel refuses (a contradiction, a chain it does not fit) is left out, and so are the lines with a "!", which nft
+// headers are the words of nft's language by the layer whose header they ask for. An empty one stands for either, which no other of its
+// layer may stand beside.
+var headers = []map[string]string{
+	{"ether": "", "vlan": "", "arp": "", "@ll": "", "iiftype": ""},
+	{
+		"ip": "ip", "icmp": "ip", "igmp": "ip", "ipv4": "ip", "ip6": "ip6", "icmpv6": "ip6", "ipv6": "ip6", "exthdr": "ip6", "frag": "ip6", "hbh": "ip6",
+		"mh": "ip6", "srh": "ip6", "@nh": "", "protocol": "", "reject": "",
+	},
+	{
+		"tcp": "", "udp": "", "udplite": "", "sctp": "", "dccp": "", "th": "", "icmp": "", "icmpv6": "", "igmp": "", "ah": "", "esp": "", "comp": "", "@th": "",
+		"@ih": "", "l4proto": "", "protocol": "", "osf": "", "synproxy": "", "nexthdr": "", "mh": "",
+	},
+}
+
+var nftWord = regexp.MustCompile(`[@a-z][a-z0-9]*`)
+
+// contradict tells whether two matches or statements may be about different packets, or about the same header twice. nft 1.0.6 takes
+// the first for a check that it had made itself and does not list it, forgets the kind of a reject, or ends with a failed assertion:
+// its list then says nothing of what the kernel has.
+func contradict(a, b string) bool {
+	x, y := nftWord.FindAllString(a, -1), nftWord.FindAllString(b, -1)
+	for _, layer := range headers {
+		for _, v := range x {
+			for _, w := range y {
+				one, ok := layer[v]
+				other, ok2 := layer[w]
+				if ok && ok2 && (one == "" || one != other) {
+					return true
+				}
+			}
+		}
+	}
+	// What nft adds to a reject, or to an IP header, depends on what is known of the frame.
+	asks := func(words []string, layer int) bool {
+		return slices.ContainsFunc(words, func(w string) bool { _, ok := headers[layer][w]; return ok })
+	}
+	return asks(x, 0) && asks(y, 1) || asks(y, 0) && asks(x, 1)
+}
+
+// TestNftRandom puts matches and statements of the list above together that do not contradict each other, and holds each rule against
+// nft's own list. What nft or the kernel refuses (a chain it does not fit) is left out, and so are the lines with a "!", which nft
 // 1.0.6 does not list right beside others: it makes a range of "ip ttl < 5" and "ip hdrlength > 5", cannot name an Ethernet address
 // once a VLAN was asked for, and takes an EtherType that it does not know for one that the rule says already.
 func TestNftRandom(t *testing.T) {
@@ -240,11 +280,11 @@ func TestNftRandom(t *testing.T) {
 			names = append(names, name)
 		}
 	}
-	first, rounds := uint64(1), uint64(2)
+	seeds := []uint64{1, 2, 33, 35}
 	if s, err := strconv.ParseUint(os.Getenv("NSCOPE_SEED"), 10, 64); err == nil {
-		first, rounds = s, 1
+		seeds = []uint64{s}
 	}
-	for seed := first; seed < first+rounds; seed++ {
+	for _, seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		var lines []string
 		for len(lines) < 150 {
@@ -253,17 +293,24 @@ func TestNftRandom(t *testing.T) {
 				continue
 			}
 			words := slices.Clone(c.where)
+			fits := func(what string) bool {
+				return !slices.ContainsFunc(words[len(c.where):], func(w string) bool { return contradict(w, what) })
+			}
 			for range 1 + rnd.IntN(3) {
-				words = append(words, c.matches[rnd.IntN(len(c.matches))])
+				if m := c.matches[rnd.IntN(len(c.matches))]; fits(m) {
+					words = append(words, m)
+				}
 				if rnd.IntN(8) == 0 {
 					words = append(words, "counter")
 				}
 			}
+			end := "accept"
 			if len(c.ends) > 0 && rnd.IntN(3) > 0 {
-				words = append(words, c.ends[rnd.IntN(len(c.ends))])
-			} else {
-				words = append(words, "accept")
+				if e := c.ends[rnd.IntN(len(c.ends))]; fits(e) {
+					end = e
+				}
 			}
+			words = append(words, end)
 			lines = append(lines, strings.Join(words, " "))
 		}
 		h := nettest.New(t)
