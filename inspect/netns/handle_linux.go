@@ -131,13 +131,13 @@ func onThread(fn func() error) error {
 			done <- err
 			return
 		}
-		defer home.Close()
 		// Deferred, so that it also runs when fn ends its goroutine (t.FailNow, runtime.Goexit).
 		returned := errors.New("function ended its goroutine")
 		defer func() {
 			if vns.Set(home.ns) == nil || isHome(home) {
 				runtime.UnlockOSThread()
 			} // else: still locked, the thread dies with this goroutine
+			home.Close() // before it returns: who counts descriptors then finds none of it
 			done <- returned
 		}()
 		returned = fn()
