@@ -71,6 +71,7 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 		gap("nftables", ErrAbsent, "a kernel with nf_tables")
 		return
 	}
+	needStack(0)
 	for try := 1; ; try++ {
 		r := ruleset{conn: c, machine: machines.Get().(*machine)}
 		err := r.read()
@@ -93,12 +94,24 @@ func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, n
 // machines are large, and every namespace needs one for a moment.
 var machines = sync.Pool{New: func() any { return new(machine) }}
 
-// release gives a machine back; it forgets what it was given.
+// release gives a machine back; it forgets what it was given. What its slabs have left serves the next namespace's rules.
 func (m *machine) release() {
 	clear(m.out[:cap(m.out)])
 	clear(m.raw[:cap(m.raw)])
-	*m = machine{out: m.out[:0], srcs: m.srcs[:0], dead: m.dead[:0], raw: m.raw[:0]}
+	*m = machine{
+		out: m.out[:0], srcs: m.srcs[:0], dead: m.dead[:0], raw: m.raw[:0],
+		exprs: m.exprs, conds: m.conds, values: m.values, counts: m.counts,
+	}
 	machines.Put(m)
+}
+
+// needStack has the stack grow to what decoding needs while there is little on it to move: a namespace is mostly read on a goroutine,
+// and so a stack, of its own.
+//
+//go:noinline
+func needStack(i int) byte {
+	var room [16 << 10]byte
+	return room[i]
 }
 
 func needs(err error) string {

@@ -82,6 +82,7 @@ type machine struct {
 	exprs  slab[snapshot.NfExpr]
 	conds  slab[snapshot.NfMatch]
 	values slab[snapshot.NfValue]
+	counts slab[snapshot.NfCounter]
 	// comment is that of iptables.
 	comment string
 	deps    [6]dependency

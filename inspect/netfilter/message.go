@@ -90,7 +90,8 @@ func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, use uint32, ok b
 		case nftaChainPolicy:
 			policy = nlwire.BE32(a.Val)
 		case nftaChainCounters:
-			c.Counter = counter(a.Val)
+			n := counter(a.Val)
+			c.Counter = &n
 		case nftaChainFlags:
 			flags := nlwire.BE32(a.Val)
 			if flags&2 != 0 {
@@ -119,7 +120,12 @@ func decodeChain(b []byte) (table tableKey, c snapshot.NfChain, use uint32, ok b
 		}
 	}
 	if c.Hook != "" {
-		c.Policy = map[uint32]string{verdictDrop: "drop", verdictAccept: "accept"}[policy]
+		switch policy {
+		case verdictDrop:
+			c.Policy = "drop"
+		case verdictAccept:
+			c.Policy = "accept"
+		}
 	}
 	return table, c, use, c.Name != ""
 }
@@ -196,7 +202,8 @@ func decodeObject(b []byte) (table tableKey, o snapshot.NfObject, ok bool) {
 	o.Type = objectTypes[typ]
 	switch o.Type {
 	case "counter":
-		o.Counter = counter(data)
+		n := counter(data)
+		o.Counter = &n
 	case "quota":
 		o.Limit = quota(data)
 	case "limit":

@@ -9,7 +9,8 @@ import (
 func (m *machine) step(name string, b []byte) (e snapshot.NfExpr, used exprSet, ok bool) {
 	switch name {
 	case "counter":
-		return snapshot.NfExpr{Counter: counter(b)}, used, true
+		e.Counter = &m.counts.take(1)[0]
+		*e.Counter, ok = counter(b), true
 	case "limit":
 		e.Limit, ok = limit(b)
 	case "quota":
@@ -52,8 +53,7 @@ func (m *machine) step(name string, b []byte) (e snapshot.NfExpr, used exprSet, 
 	return e, used, ok
 }
 
-func counter(b []byte) *snapshot.NfCounter {
-	c := &snapshot.NfCounter{}
+func counter(b []byte) (c snapshot.NfCounter) {
 	for a := nlwire.Walk(b); a.Next(); {
 		switch a.Type {
 		case nftaCounterBytes:
