@@ -14,7 +14,8 @@ type Update struct {
 	Full bool
 	// Lost tells that events were lost since the last update: it was read in full for that.
 	Lost bool
-	// Heard are the events since the last update, the oldest first, but for those of neighbours whose timers ran.
+	// Heard are the events since the last update, the oldest first, but for those of neighbours whose timers ran. What a reading
+	// found to be another before its event came, or where none comes, is among them (Found of [watch.Event]).
 	Heard []watch.Event
 }
 

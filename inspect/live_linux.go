@@ -129,7 +129,6 @@ func (l *Live) Run(ctx context.Context, each func(Update)) error {
 	if err := l.full(ctx, Full, each); err != nil {
 		return err
 	}
-	l.cover()
 	l.follow(ctx)
 	return l.loop(ctx, each)
 }
@@ -221,7 +220,7 @@ func (l *Live) lookedAt() []snapshot.NSID {
 // hear takes in what was heard.
 func (l *Live) hear(batch []watch.Event) {
 	for _, e := range batch {
-		if e.Neighbor != nil && l.knows(e.In, e.Neighbor) {
+		if e.Neighbor != nil && !e.Far && l.knows(e.In, e.Neighbor) {
 			continue // only its timer ran
 		}
 		l.now.touch()
@@ -241,7 +240,7 @@ func (l *Live) hear(batch []watch.Event) {
 		default:
 			l.now.parts[e.In] |= e.Parts
 		}
-		if e.Parts&rtnl.NSIDs != 0 {
+		if e.Parts&rtnl.NSIDs != 0 && !e.Far {
 			l.nsid(&e)
 		}
 	}
@@ -320,6 +319,9 @@ func (l *Live) full(ctx context.Context, depth Depth, each func(Update)) error {
 	l.foundAt = l.ended
 	l.remember()
 	c.progress = func(int, int) {}
+	if len(l.homes) > 0 {
+		l.cover() // those that came with this reading are heard of before they are known
+	}
 	each(Update{Snapshot: snap, Full: true, Lost: lost, Heard: heard})
 	return nil
 }

@@ -18,11 +18,7 @@ import (
 func (l *Live) update(ctx context.Context, each func(Update)) error {
 	if l.now.lost {
 		// What came before is in what is read now.
-		if err := l.full(ctx, Full, each); err != nil {
-			return err
-		}
-		l.cover()
-		return nil
+		return l.full(ctx, Full, each)
 	}
 	start := time.Now()
 	now := l.now
@@ -31,6 +27,7 @@ func (l *Live) update(ctx context.Context, each func(Update)) error {
 	c.start, c.gaps = start, nil
 	defer c.release()
 	changed := now.told
+	before := l.known()
 	if now.names {
 		some, err := l.refind(ctx)
 		if err != nil && ctx.Err() != nil {
@@ -42,14 +39,7 @@ func (l *Live) update(ctx context.Context, each func(Update)) error {
 	if now.cover || l.now.cover {
 		l.cover()
 	}
-	for at := range now.far {
-		if id := l.named(at); id != "" {
-			now.parts[id] |= rtnl.Topology
-			now.netfilter[id] = true
-		} else {
-			changed = true // one that only a number leads to: wiring describes it anew
-		}
-	}
+	changed = l.resolve(&now) || changed
 	// What cover found out, it wants read now.
 	for id, p := range l.now.parts {
 		now.parts[id] |= p
@@ -76,8 +66,9 @@ func (l *Live) update(ctx context.Context, each func(Update)) error {
 	}
 	u := Update{Heard: now.heard}
 	if changed {
-		l.rewire(ctx)
+		l.rewire(ctx, before)
 		u.Snapshot = l.publish()
+		u.Heard = append(u.Heard, l.found(before, u.Heard)...)
 	}
 	l.note(time.Since(start))
 	if u.Snapshot != nil || len(u.Heard) > 0 {
@@ -182,8 +173,9 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 	if slices.ContainsFunc(old.gaps, func(g snapshot.Gap) bool { return g.Reader == "namespace" }) {
 		return l.whole(id)
 	}
-	fresh := *old.ns
-	s := &space{ns: &fresh, owned: true}
+	s := &space{ns: old.ns, shared: true, owned: true}
+	s.own() // wiring writes into what is not read again, too
+	fresh := s.ns
 	readers := parts.Readers()
 	if rules {
 		readers = append(readers, netfilterReaders...)
@@ -206,11 +198,11 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 				return err
 			}
 			defer conn.Close()
-			conn.ReadParts(&fresh, parts, gap)
+			conn.ReadParts(fresh, parts, gap)
 		}
 		if rules {
 			fresh.Netfilter = snapshot.Netfilter{}
-			readNetfilter(&fresh, gap)
+			readNetfilter(fresh, gap)
 		}
 		return nil
 	})
@@ -228,13 +220,13 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 		}
 		gap("namespace", shortly(err), "")
 	}
-	tidy := snapshot.Snapshot{Namespaces: []snapshot.Namespace{fresh}}
+	tidy := snapshot.Snapshot{Namespaces: []snapshot.Namespace{*fresh}}
 	tidy.Normalize()
-	fresh = tidy.Namespaces[0]
+	*fresh = tidy.Namespaces[0]
 	if parts&rtnl.NSIDs != 0 {
 		delete(c.ids, id)
 	}
-	if parts&(rtnl.Links|rtnl.NSIDs) == 0 && slices.Equal(s.gaps, old.gaps) && sameParts(old.ns, &fresh) {
+	if parts&(rtnl.Links|rtnl.NSIDs) == 0 && slices.Equal(s.gaps, old.gaps) && sameParts(old.ns, fresh) {
 		return false
 	}
 	c.read[id] = s
@@ -276,8 +268,8 @@ func (l *Live) programs(spaces ...*snapshot.Namespace) {
 	}
 }
 
-// rewire finds out where links lead to.
-func (l *Live) rewire(ctx context.Context) {
+// rewire finds out where links lead to. before is what was known before this update.
+func (l *Live) rewire(ctx context.Context, before map[snapshot.NSID]*snapshot.Namespace) {
 	c := l.c
 	for id := range c.read {
 		if id.Hidden() {
@@ -296,7 +288,6 @@ func (l *Live) rewire(ctx context.Context) {
 			delete(c.ids, id)
 		}
 	}
-	had := len(c.read)
 	c.rewire(ctx, func(list []ref) bool {
 		// The host is looked at again for what was not unresolved before already.
 		fresh := false
@@ -308,9 +299,11 @@ func (l *Live) rewire(ctx context.Context) {
 		l.unsure = now
 		return fresh
 	})
-	if len(c.read) > had {
-		l.now.cover = true // findNew read more
-		l.now.touch()
+	for id := range c.read {
+		if before[id] == nil && !id.Hidden() {
+			l.cover() // the search read more: from the moment on that they are known they are heard of
+			break
+		}
 	}
 }
 

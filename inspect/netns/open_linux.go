@@ -69,11 +69,14 @@ func (w way) open(want snapshot.NSID) (*Handle, error) {
 	return fromFD(fd, w.String(), want)
 }
 
-// Reachable tells whether one of the ways to the namespace still leads there, without opening it.
+// Reachable tells whether one of the ways to the namespace still leads there. It is not kept open.
 func (n *Namespace) Reachable() bool {
 	for _, w := range n.ways {
 		if w.path == "" {
-			return true // a socket of a process: only opening it would tell
+			if id, err := OfSocket(w.pid, w.fd); err == nil && id == n.ID {
+				return true
+			}
+			continue
 		}
 		if id, err := nsidOf(w.path); err == nil && id == n.ID {
 			return true

@@ -23,6 +23,8 @@ type Event struct {
 	Names bool
 	// Lost tells that events were lost: of In alone, or where All is set of any.
 	Lost, All bool
+	// Found tells that it was not heard, but is what a reading found to be another.
+	Found bool
 	// Gone is set where something was removed.
 	Gone bool
 	// NSID is the number that came or went, of an event of Parts NSIDs.

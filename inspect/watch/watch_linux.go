@@ -42,6 +42,7 @@ type Watcher struct {
 	folders map[int]string // by watch descriptor
 	files   map[int]*os.File
 	mounted map[*os.File]uint64
+	left    []Event // what waited at sockets that were closed
 	closed  bool
 }
 
@@ -187,15 +188,20 @@ func (w *Watcher) Unname(in snapshot.NSID, nsid int) {
 	delete(w.names, place{in, nsid})
 }
 
-// Forget closes the sockets of a namespace, and takes its names back.
+// Forget closes the sockets of a namespace, and takes its names back. What waits there is told nevertheless.
 func (w *Watcher) Forget(id snapshot.NSID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	buf := make([]byte, 64<<10)
 	for fd, s := range w.sockets {
 		if s.in == id {
+			w.left = w.receive(w.left, s, buf)
 			delete(w.sockets, fd)
 			s.Close() // which takes it out of the epoll set
 		}
+	}
+	if len(w.left) > 0 {
+		_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 	for p, to := range w.names {
 		if p.in == id || to == id {
@@ -234,8 +240,11 @@ func (w *Watcher) run() {
 		for _, e := range ready[:n] {
 			fd := int(e.Fd)
 			if fd == w.wake {
+				var count [8]byte
+				_, _ = unix.Read(fd, count[:])
 				w.mu.Lock()
 				closed := w.closed
+				batch, w.left = append(batch, w.left...), nil
 				w.mu.Unlock()
 				if closed {
 					return
@@ -258,6 +267,11 @@ func (w *Watcher) ready(batch []Event, fd int, buf []byte) []Event {
 	if s == nil {
 		return w.changed(batch, fd, buf)
 	}
+	return w.receive(batch, s, buf)
+}
+
+// receive takes what waits at a socket. The lock is held.
+func (w *Watcher) receive(batch []Event, s *socket, buf []byte) []Event {
 	now := time.Now()
 	for range mostAtOnce {
 		err := s.Receive(buf, func(nsid int, own bool, m nlwire.Message) {
@@ -297,6 +311,9 @@ func (w *Watcher) event(s *socket, nsid int, own bool, m nlwire.Message) (e Even
 	switch m.Type {
 	case newNSID, delNSID:
 		e.NSID, _ = rtnl.DecodeNSID(m.Data)
+		if own && e.Gone {
+			delete(w.names, place{s.in, e.NSID}) // the next that has it is another namespace
+		}
 	case newNeigh:
 		if n, ok := rtnl.DecodeNeighbor(m.Data); ok {
 			e.Neighbor = &n
