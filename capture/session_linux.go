@@ -42,6 +42,7 @@ type source struct {
 	// states are the links that are looked after, by ifindex.
 	states map[int]linkState
 	down   bool
+	lost   uint64 // frames that no packet told of yet
 }
 
 // link is one interface of a source, by ifindex; place is nil where it is not wanted.
@@ -311,6 +312,7 @@ func (s *Session) counts() []Counts {
 // take decodes a frame into the event; false where it is not wanted. On a loopback link each frame comes twice, sent and received: as
 // libpcap does, only the received one is taken.
 func (s *Session) take(src *source, f *ring.Frame) bool {
+	src.lost += f.Lost
 	if f.HwType == unix.ARPHRD_LOOPBACK && f.PktType == unix.PACKET_OUTGOING {
 		return false
 	}
@@ -344,6 +346,7 @@ func (s *Session) take(src *source, f *ring.Frame) bool {
 	if s.Filter != nil && !s.Filter.Match(&s.pkt, filter.Meta{Dir: filter.Dir(e.Dir), Workload: src.spot.Netns.ID}) {
 		return false
 	}
+	e.Drop, e.DropShared, src.lost = src.lost, src.spot.Link == nil, 0
 	l.packets++
 	l.bytes += uint64(s.pkt.Len)
 	return true

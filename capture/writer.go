@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/maphash"
+	"strings"
 
 	"github.com/nscope/nscope/capture/packet"
 	"github.com/nscope/nscope/capture/pcap"
@@ -60,6 +61,13 @@ func (w *Writer) Write(e *text.Event) error {
 	w.rec = pcap.Record{Nanos: e.Nanos, Interface: w.lastID, Data: e.Data, Len: e.Len, Dir: pcap.Dir(e.Dir)}
 	if !w.NoNames {
 		w.rec.Comment = w.comment(e, w.lastID)
+	}
+	switch {
+	case e.Drop == 0:
+	case !e.DropShared:
+		w.rec.Drop = e.Drop
+	default: // the format's count is of one interface
+		w.rec.Comment = strings.TrimPrefix(fmt.Sprintf("%s; %d packets lost before, of the interfaces of this namespace", w.rec.Comment, e.Drop), "; ")
 	}
 	return w.files.Append(&w.rec)
 }

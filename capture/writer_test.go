@@ -55,3 +55,32 @@ func TestComments(t *testing.T) {
 		}
 	}
 }
+
+// TestLostInFile: how many packets were lost before one is an interface's count, or is said where it is not known whose they were.
+func TestLostInFile(t *testing.T) {
+	var file bytes.Buffer
+	w, err := NewWriter(&pcap.Files{Out: &file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pkt packet.Packet
+	pkt.Reset(make([]byte, 60), 60, packet.Ethernet)
+	for _, e := range []text.Event{{Packet: &pkt}, {Packet: &pkt, Drop: 7}, {Packet: &pkt, Drop: 8, DropShared: true}} {
+		if err := w.Write(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(0, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := pcap.Open(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []pcap.Record{{}, {Drop: 7}, {Comment: "8 packets lost before, of the interfaces of this namespace"}} {
+		var rec pcap.Record
+		if err := r.Next(&rec); err != nil || rec.Drop != want.Drop || rec.Comment != want.Comment {
+			t.Errorf("%v: %d, %q; want %d, %q", err, rec.Drop, rec.Comment, want.Drop, want.Comment)
+		}
+	}
+}

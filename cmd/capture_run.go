@@ -303,7 +303,7 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 			break
 		}
 		d.Decode(&p, rec.Data, rec.Len, r.Interfaces[rec.Interface].Link)
-		e.Nanos, e.Dir = rec.Nanos, text.Dir(rec.Dir)
+		e.Nanos, e.Dir, e.Drop = rec.Nanos, text.Dir(rec.Dir), rec.Drop
 		e.Place = places.Of(rec.Interface)
 		if flt != nil && !flt.Match(&p, filter.Meta{Dir: filter.Dir(rec.Dir), Workload: places.Workload(rec.Interface)}) {
 			continue

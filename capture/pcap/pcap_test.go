@@ -40,6 +40,9 @@ func sample(t testing.TB, n int) ([]byte, []Record, []Interface) {
 		if i%5 == 0 {
 			rec.Comment = "dropped: no route"
 		}
+		if i%11 == 0 {
+			rec.Drop = uint64(i)
+		}
 		want = append(want, rec)
 		if i%7 == 0 {
 			w.Append(&rec)

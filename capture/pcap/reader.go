@@ -138,7 +138,7 @@ func (r *Reader) nextPcap(rec *Record) error {
 		frac *= 1000
 	}
 	rec.Nanos = int64(r.order.Uint32(h))*1e9 + frac
-	rec.Interface, rec.Dir, rec.Comment = 0, DirUnknown, ""
+	rec.Interface, rec.Dir, rec.Comment, rec.Drop = 0, DirUnknown, "", 0
 	rec.Len = max(int(wire), int(n))
 	b, err := r.take(16, int(n))
 	rec.Data = b
@@ -277,7 +277,7 @@ func (r *Reader) packet(id int, b []byte, rec *Record) error {
 		return fmt.Errorf("%w: a packet of %d bytes in a block of %d", ErrFormat, n, len(b))
 	}
 	rec.Nanos = i.nanos(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
-	rec.Interface, rec.Dir, rec.Comment = r.base+id, DirUnknown, ""
+	rec.Interface, rec.Dir, rec.Comment, rec.Drop = r.base+id, DirUnknown, "", 0
 	rec.Data, rec.Len = b[20:20+n:20+n], int(max(min(wire, 1<<31-1), n))
 	if rest := 20 + (int(n)+3)&^3; rest < len(b) {
 		r.options(b[rest:], func(code uint16, v []byte) {
@@ -287,6 +287,10 @@ func (r *Reader) packet(id int, b []byte, rec *Record) error {
 			case 2: // epb_flags
 				if len(v) == 4 {
 					rec.Dir = Dir(r.order.Uint32(v) & 3 % 3)
+				}
+			case 4: // epb_dropcount
+				if len(v) == 8 {
+					rec.Drop = r.order.Uint64(v)
 				}
 			}
 		})

@@ -35,6 +35,8 @@ type Record struct {
 	Len     int
 	Dir     Dir
 	Comment string
+	// Drop is how many packets of the interface were lost before this one (pcapng's epb_dropcount).
+	Drop uint64
 }
 
 // Time is Nanos as a time.

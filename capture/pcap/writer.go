@@ -165,7 +165,10 @@ func (w *Writer) append(rec *Record, id int) {
 		w.u16(2, 4)
 		w.u32(uint32(rec.Dir))
 	}
-	if rec.Dir != DirUnknown || rec.Comment != "" {
+	if rec.Drop > 0 {
+		w.option(4, binary.NativeEndian.AppendUint64(nil, rec.Drop))
+	}
+	if rec.Dir != DirUnknown || rec.Comment != "" || rec.Drop > 0 {
 		w.u32(0)
 	}
 	w.end(at)

@@ -43,6 +43,8 @@ type Frame struct {
 	PktType uint8
 	// NoSum: the transport's checksum is still to be filled in (CHECKSUM_PARTIAL).
 	NoSum bool
+	// Lost is how many frames the ring had no room for since the frame before this one.
+	Lost uint64
 }
 
 // Ring is one socket with its ring.
@@ -57,6 +59,7 @@ type Ring struct {
 	at        int
 	packets   uint64
 	drops     uint64
+	told      uint64 // of the drops, those that a frame has as Lost
 	frame     Frame
 }
 
@@ -209,6 +212,7 @@ const (
 // Bits of tp_status.
 const (
 	statusUser     = 1
+	statusLosing   = 1 << 2
 	statusNoSum    = 1 << 3
 	statusVLAN     = 1 << 4
 	statusVLANTPID = 1 << 6
@@ -220,15 +224,23 @@ func (r *Ring) drain(fn func(*Ring, *Frame)) (n int) {
 		base := r.at * r.blockSize
 		block := r.mem[base : base+r.blockSize]
 		status := (*uint32)(unsafe.Pointer(&block[blkStatus]))
-		if atomic.LoadUint32(status)&statusUser == 0 {
+		bits := atomic.LoadUint32(status)
+		if bits&statusUser == 0 {
 			return n
 		}
+		// The mark stands on blocks that were closed after frames had been dropped, which happens while no block is free: before the first
+		// of these blocks was begun. It is there until somebody asks how many.
+		if bits&statusLosing != 0 {
+			r.Stats()
+		}
+		r.frame.Lost, r.told = r.drops-r.told, r.drops
 		count := *(*uint32)(unsafe.Pointer(&block[blkCount]))
 		off := *(*uint32)(unsafe.Pointer(&block[blkFirst]))
 		for range count {
 			h := block[off:]
 			r.parse(h)
 			fn(r, &r.frame)
+			r.frame.Lost = 0
 			if r.mem == nil {
 				return n // closed by the callback
 			}

@@ -195,10 +195,21 @@ func TestDropsAreCounted(t *testing.T) {
 	if drops == 0 || packets+drops != n {
 		t.Errorf("%d taken and %d dropped of %d", packets, drops, n)
 	}
-	seen := 0
-	r.drain(func(*Ring, *Frame) { seen++ })
+	seen, lost := 0, uint64(0)
+	count := func(_ *Ring, f *Frame) { seen, lost = seen+1, lost+f.Lost }
+	r.drain(count)
 	if seen == 0 || uint64(seen) > packets {
 		t.Errorf("%d seen of %d taken", seen, packets)
+	}
+	// There is room again: the first frame tells of those that were lost, once.
+	for range 2 {
+		send(big)
+		for end := time.Now().Add(10 * time.Second); r.drain(count) == 0 && time.Now().Before(end); {
+			time.Sleep(RetireMS * time.Millisecond)
+		}
+	}
+	if lost != drops {
+		t.Errorf("frames tell of %d lost, the kernel of %d", lost, drops)
 	}
 }
 

@@ -41,6 +41,10 @@ type Event struct {
 	Nanos int64
 	Dir   Dir
 	Place *Place
+	// Drop is how many packets were lost just before this one, because nobody fetched them from the kernel in time: of its interface, or where
+	// DropShared of any of those that were captured together.
+	Drop       uint64
+	DropShared bool
 }
 
 // Clone is a copy that stays as it is when the event is used again.

@@ -28,6 +28,7 @@ type object struct {
 	Flags   string   `json:"flags,omitempty"`
 	Summary string   `json:"summary"`
 	Status  []string `json:"status,omitempty"`
+	Drop    uint64   `json:"drop,omitempty"`
 }
 
 type endpoints struct {
@@ -134,6 +135,7 @@ func (l *Lines) JSON(b []byte, e *Event) ([]byte, error) {
 			}
 		}
 	}
+	o.Drop = e.Drop
 	o.Summary = string(l.Summary(nil, e))
 	s := e.Status()
 	for _, n := range statusNames {

@@ -32,6 +32,9 @@ func (l *Lines) Append(b []byte, e *Event) []byte {
 		b = tunnelText(b, e, i)
 	}
 	b = l.Summary(b, e)
+	if e.Drop > 0 {
+		b = append(appendUint(append(b, " ["...), e.Drop), " lost before]"...)
+	}
 	return append(b, '\n')
 }
 

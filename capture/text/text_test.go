@@ -144,8 +144,22 @@ func TestJSON(t *testing.T) {
 	if tun["type"] != "vxlan" || tun["vni"] != 4097.0 || tun["port"] != 4789.0 || o["flags"] != "S" || o["workload"] != "web" || o["dport"] != 5432.0 || o["dir"] != "out" || o["ns"] != "4026532184" {
 		t.Errorf("%s", b)
 	}
-	if strings.Contains(string(b), "null") || strings.Contains(string(b), "caplen") {
+	if strings.Contains(string(b), "null") || strings.Contains(string(b), "caplen") || strings.Contains(string(b), "drop") {
 		t.Errorf("what is not there is absent: %s", b)
+	}
+}
+
+// TestLost: the packet after those that were lost says how many.
+func TestLost(t *testing.T) {
+	frame := eth(17, udp(1, 2, nil))
+	var p packet.Packet
+	(&packet.Decoder{}).Decode(&p, frame, len(frame), packet.Ethernet)
+	e := &Event{Packet: &p, Place: place(), Drop: 12}
+	if line := string((&Lines{}).Append(nil, e)); !strings.HasSuffix(line, " [12 lost before]\n") {
+		t.Errorf("%q", line)
+	}
+	if b, err := (&Lines{}).JSON(nil, e); err != nil || !strings.Contains(string(b), `"drop":12`) {
+		t.Errorf("%v: %s", err, b)
 	}
 }
 
