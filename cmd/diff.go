@@ -85,23 +85,23 @@ func kindWords(sep string) string {
 	return strings.Join(out, sep)
 }
 
-// diffOutput is `diff -o json`.
-type diffOutput struct {
-	Old     diffSide      `json:"old"`
-	New     diffSide      `json:"new"`
-	Changes []topo.Change `json:"changes"`
+// DiffOutput is what changed between two snapshots.
+type DiffOutput struct {
+	Old     DiffSide      `json:"old"`     // the older one
+	New     DiffSide      `json:"new"`     // the newer one
+	Changes []topo.Change `json:"changes"` // by host, namespace and kind
 }
 
-// diffSide is one of the two that were compared.
-type diffSide struct {
-	Name  string `json:"name"` // the file, or "live"
-	Host  string `json:"host"`
-	Boot  string `json:"boot"`
-	Taken string `json:"taken"`
+// DiffSide is one of the two that were compared.
+type DiffSide struct {
+	Name  string `json:"name"`  // the file, or "live"
+	Host  string `json:"host"`  // the host's name
+	Boot  string `json:"boot"`  // its boot id: where both have the same, namespaces and links are told apart by inode and ifindex
+	Taken string `json:"taken"` // when it was read: RFC 3339
 }
 
 func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii bool) error {
-	var out diffOutput
+	var out DiffOutput
 	var graphs [2]*topo.Graph
 	for i, name := range []string{old, new} {
 		one := *a
@@ -116,7 +116,7 @@ func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii b
 			a.tellGaps(gapsOf(snaps[0]))
 		}
 		graphs[i] = topo.Build(snaps...)
-		*[]*diffSide{&out.Old, &out.New}[i] = sideOf(name, snaps[0])
+		*[]*DiffSide{&out.Old, &out.New}[i] = sideOf(name, snaps[0])
 	}
 	out.Changes = topo.Diff(graphs[0], graphs[1])
 	if len(kinds) > 0 {
@@ -150,6 +150,6 @@ func cmpError(err error, changes int) error {
 	return err
 }
 
-func sideOf(name string, s *snapshot.Snapshot) diffSide {
-	return diffSide{Name: name, Host: s.Host.Name, Boot: s.Host.BootID, Taken: s.Taken.Format("2006-01-02T15:04:05Z07:00")}
+func sideOf(name string, s *snapshot.Snapshot) DiffSide {
+	return DiffSide{Name: name, Host: s.Host.Name, Boot: s.Host.BootID, Taken: s.Taken.Format("2006-01-02T15:04:05Z07:00")}
 }

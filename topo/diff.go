@@ -52,14 +52,14 @@ var ChangeKinds = []ChangeKind{
 
 // Change is one difference between two graphs.
 type Change struct {
-	Op   ChangeOp   `json:"op"`
-	Kind ChangeKind `json:"kind"`
+	Op   ChangeOp   `json:"op"`   // added, removed or changed
+	Kind ChangeKind `json:"kind"` // what kind of thing it is: see below
 	// Node is the node that it is of: the link of an address, the namespace of a route. It is one of the older graph where the
 	// thing was removed, else of the newer. Empty where no node stands for it.
 	Node string `json:"node,omitempty"`
 	// Netns is the node of the namespace in which it is.
 	Netns string `json:"netns,omitempty"`
-	Host  string `json:"host"`
+	Host  string `json:"host"` // the host's name
 	// Place is the name of that namespace.
 	Place string `json:"place,omitempty"`
 	// What names the thing: "address 10.0.0.2/24 on eth0". Detail is what it is like, or for a changed one what became of it.
@@ -77,9 +77,9 @@ type Change struct {
 
 // FieldChange is one field of a thing that changed; Old or New is empty where it has none.
 type FieldChange struct {
-	Name string `json:"name"`
-	Old  string `json:"old"`
-	New  string `json:"new"`
+	Name string `json:"name"` // as in the snapshot
+	Old  string `json:"old"`  // what it was
+	New  string `json:"new"`  // what it is
 }
 
 // String is the change as one sentence: "web: link eth0 changed: mtu 1500 → 1450".

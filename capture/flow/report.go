@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// Report is what a table has at a moment. Times are in microseconds; what is not there is absent.
+// Report is what a table has at a moment. Times of day are RFC 3339, UTC, nanoseconds; what is not there is absent.
 type Report struct {
-	First   string  `json:"first,omitempty"`
-	Last    string  `json:"last,omitempty"`
-	Seconds float64 `json:"seconds"`
+	First   string  `json:"first,omitempty"` // when the first packet came
+	Last    string  `json:"last,omitempty"`  // when the last one did
+	Seconds float64 `json:"seconds"`         // from the first to the last
 	Count
-	Protocols []Named `json:"protocols"`
-	Places    []Named `json:"interfaces"`
-	Flows     []Flow  `json:"flows,omitempty"`
-	Pairs     []Pair  `json:"pairs,omitempty"`
+	Protocols []Named `json:"protocols"`  // by protocol, most bytes first; what crossed several interfaces counts at each
+	Places    []Named `json:"interfaces"` // by interface, most bytes first
+	// Flows are conversations, of --flows; Pairs are who talks with whom, of --stats: each most bytes first.
+	Flows []Flow `json:"flows,omitempty"`
+	Pairs []Pair `json:"pairs,omitempty"`
 	// Gone are conversations that are no longer listed, because there were too many; Unpaired what is in no pair, likewise.
 	Gone     uint64 `json:"flows_gone,omitempty"`
 	Unpaired *Count `json:"unpaired,omitempty"`
@@ -24,94 +25,94 @@ type Report struct {
 
 // Named is a count of something.
 type Named struct {
-	Name string `json:"name"`
+	Name string `json:"name"` // of the protocol or interface
 	Count
 }
 
 // End is one end of a conversation or pair, and what it sent.
 type End struct {
 	Addr string `json:"addr,omitempty"`
-	Port uint16 `json:"port,omitempty"`
-	Name string `json:"name,omitempty"`
+	Port uint16 `json:"port,omitempty"` // TCP's, UDP's, SCTP's
+	Name string `json:"name,omitempty"` // who has the address; of a pair without names, the address
 	Count
-	Payload       uint64 `json:"payload,omitempty"`
-	Retransmitted uint32 `json:"retransmitted,omitempty"`
-	OutOfOrder    uint32 `json:"out_of_order,omitempty"`
-	Resets        uint32 `json:"resets,omitempty"`
-	ZeroWindows   uint32 `json:"zero_windows,omitempty"`
-	MSS           uint16 `json:"mss,omitempty"`
-	MaxPacket     int    `json:"max_packet,omitempty"`
-	AckRTT        *Times `json:"ack_rtt,omitempty"` // from a segment of this end to its acknowledgement
+	Payload       uint64 `json:"payload,omitempty"`       // bytes behind the headers, those sent again included
+	Retransmitted uint32 `json:"retransmitted,omitempty"` // segments sent again
+	OutOfOrder    uint32 `json:"out_of_order,omitempty"`  // segments that came later than a newer one
+	Resets        uint32 `json:"resets,omitempty"`        // RST segments
+	ZeroWindows   uint32 `json:"zero_windows,omitempty"`  // segments that said that there is no room for more
+	MSS           uint16 `json:"mss,omitempty"`           // longest segment that this end takes, as its SYN says
+	MaxPacket     int    `json:"max_packet,omitempty"`    // the longest IP packet, in bytes
+	AckRTT        *Times `json:"ack_rtt,omitempty"`       // from a segment of this end to its acknowledgement
 }
 
-// Times are of several things of a kind.
+// Times are of several things of a kind, in microseconds.
 type Times struct {
-	N    uint32  `json:"n"`
-	Min  float64 `json:"min_us"`
-	Mean float64 `json:"mean_us"`
-	Max  float64 `json:"max_us"`
+	N    uint32  `json:"n"`       // of how many
+	Min  float64 `json:"min_us"`  // the shortest
+	Mean float64 `json:"mean_us"` // their mean
+	Max  float64 `json:"max_us"`  // the longest
 }
 
 // Asked are questions and their answers.
 type Asked struct {
-	Asked      uint32 `json:"asked"`
-	Answered   uint32 `json:"answered"`
-	Unanswered uint32 `json:"unanswered,omitempty"`
-	NoName     uint32 `json:"no_such_name,omitempty"`
-	Failed     uint32 `json:"failed,omitempty"`
-	Time       *Times `json:"time,omitempty"`
+	Asked      uint32 `json:"asked"`                  // questions
+	Answered   uint32 `json:"answered"`               // those with an answer
+	Unanswered uint32 `json:"unanswered,omitempty"`   // those that waited too long for one
+	NoName     uint32 `json:"no_such_name,omitempty"` // answers of DNS that there is no such name
+	Failed     uint32 `json:"failed,omitempty"`       // other errors that DNS answered
+	Time       *Times `json:"time,omitempty"`         // from question to answer
 }
 
 // Flow is a conversation: A began it, as far as is known.
 type Flow struct {
-	At     string  `json:"at,omitempty"`
+	At     string  `json:"at,omitempty"`      // the interface that saw most of it: all numbers are of there
 	SeenAt int     `json:"seen_at,omitempty"` // at how many interfaces, where more than one
-	Proto  string  `json:"proto"`
-	Tunnel string  `json:"tunnel,omitempty"`
-	VNI    *uint32 `json:"vni,omitempty"`
+	Proto  string  `json:"proto"`             // tcp, udp, icmp …
+	Tunnel string  `json:"tunnel,omitempty"`  // that it is in there: vxlan, flannel-udp, geneve, gre, ipip, esp
+	VNI    *uint32 `json:"vni,omitempty"`     // of that tunnel
 	VLAN   uint16  `json:"vlan,omitempty"`
-	A      End     `json:"a"`
-	B      End     `json:"b"`
-	First  string  `json:"first"`
-	Last   string  `json:"last"`
-	Rate   float64 `json:"bits_per_second"`
-	// State of a TCP connection: "syn" (no answer), "refused", "open", "closed", "reset", "" where it is not known.
+	A      End     `json:"a"`               // who began
+	B      End     `json:"b"`               // the other one
+	First  string  `json:"first"`           // when its first packet came
+	Last   string  `json:"last"`            // when its last one did
+	Rate   float64 `json:"bits_per_second"` // of both directions, from the first packet to the last; 0 where that is less than a millisecond
+	// State of a TCP connection: syn (no answer), refused, open, closed, reset; absent where it is not known.
 	State       string   `json:"state,omitempty"`
-	Handshake   float64  `json:"handshake_us,omitempty"`
-	DNS         *Asked   `json:"dns,omitempty"`
-	Echo        *Asked   `json:"echo,omitempty"`
-	Fragments   uint32   `json:"fragments,omitempty"`
-	TooBig      uint32   `json:"too_big,omitempty"`
-	MTU         uint16   `json:"mtu,omitempty"`
-	Unreachable uint32   `json:"unreachable,omitempty"`
-	BadSums     uint32   `json:"bad_checksums,omitempty"`
-	Hints       []string `json:"hints,omitempty"`
+	Handshake   float64  `json:"handshake_us,omitempty"`  // from the SYN to the opener's ACK, in microseconds
+	DNS         *Asked   `json:"dns,omitempty"`           // questions in it
+	Echo        *Asked   `json:"echo,omitempty"`          // pings in it
+	Fragments   uint32   `json:"fragments,omitempty"`     // packets that are parts of one
+	TooBig      uint32   `json:"too_big,omitempty"`       // ICMP errors that said that a packet of it is too big
+	MTU         uint16   `json:"mtu,omitempty"`           // that those told, in bytes
+	Unreachable uint32   `json:"unreachable,omitempty"`   // ICMP errors that said that the other end cannot be reached
+	BadSums     uint32   `json:"bad_checksums,omitempty"` // packets with a wrong checksum
+	Hints       []string `json:"hints,omitempty"`         // what that may mean, in words
 }
 
 // Pair is all that two ends have said to each other, as seen at the interface that saw most of it.
 type Pair struct {
-	At            string   `json:"at,omitempty"`
-	SeenAt        int      `json:"seen_at,omitempty"`
-	A             End      `json:"a"`
-	B             End      `json:"b"`
-	Flows         uint64   `json:"flows"`
-	Rate          float64  `json:"bits_per_second"`
-	Retransmitted uint64   `json:"retransmitted,omitempty"`
-	Segments      uint64   `json:"tcp_segments,omitempty"`
-	Resets        uint64   `json:"resets,omitempty"`
-	Refused       uint64   `json:"refused,omitempty"`
-	Handshake     *Times   `json:"handshake,omitempty"`
-	AckRTT        *Times   `json:"ack_rtt,omitempty"`
-	DNS           *Times   `json:"dns,omitempty"`
-	Echo          *Times   `json:"echo,omitempty"`
-	Unanswered    uint64   `json:"unanswered,omitempty"`
-	Failed        uint64   `json:"failed,omitempty"`
-	Fragments     uint64   `json:"fragments,omitempty"`
-	TooBig        uint64   `json:"too_big,omitempty"`
-	MTU           uint16   `json:"mtu,omitempty"`
-	Unreachable   uint64   `json:"unreachable,omitempty"`
-	BadSums       uint64   `json:"bad_checksums,omitempty"`
-	Hints         []string `json:"hints,omitempty"`
+	At            string   `json:"at,omitempty"`            // that interface
+	SeenAt        int      `json:"seen_at,omitempty"`       // at how many interfaces, where more than one
+	A             End      `json:"a"`                       // one of them
+	B             End      `json:"b"`                       // the other one
+	Flows         uint64   `json:"flows"`                   // conversations
+	Rate          float64  `json:"bits_per_second"`         // of both directions, from the first packet of all to the last
+	Retransmitted uint64   `json:"retransmitted,omitempty"` // TCP segments sent again
+	Segments      uint64   `json:"tcp_segments,omitempty"`  // TCP segments
+	Resets        uint64   `json:"resets,omitempty"`        // RST segments
+	Refused       uint64   `json:"refused,omitempty"`       // connections that were refused
+	Handshake     *Times   `json:"handshake,omitempty"`     // from SYN to the opener's ACK
+	AckRTT        *Times   `json:"ack_rtt,omitempty"`       // from segments to their acknowledgements
+	DNS           *Times   `json:"dns,omitempty"`           // from question to answer
+	Echo          *Times   `json:"echo,omitempty"`          // from ping to answer
+	Unanswered    uint64   `json:"unanswered,omitempty"`    // DNS questions and pings
+	Failed        uint64   `json:"failed,omitempty"`        // errors that DNS answered, but for names that there are not
+	Fragments     uint64   `json:"fragments,omitempty"`     // packets that are parts of one
+	TooBig        uint64   `json:"too_big,omitempty"`       // ICMP errors that said that a packet is too big
+	MTU           uint16   `json:"mtu,omitempty"`           // that those told, in bytes
+	Unreachable   uint64   `json:"unreachable,omitempty"`   // ICMP errors that said that the other end cannot be reached
+	BadSums       uint64   `json:"bad_checksums,omitempty"` // packets with a wrong checksum
+	Hints         []string `json:"hints,omitempty"`         // what that may mean, in words
 }
 
 func stamp(nanos int64) string {

@@ -7,50 +7,59 @@ import (
 	"github.com/nscope/nscope/capture/packet"
 )
 
-// object is the JSON form: what is not there is absent.
-type object struct {
-	TS       string      `json:"ts"`
-	NS       string      `json:"ns,omitempty"`
-	If       string      `json:"if,omitempty"`
-	Workload string      `json:"workload,omitempty"`
-	Dir      string      `json:"dir,omitempty"`
-	Len      int         `json:"len"`
-	CapLen   int         `json:"caplen,omitempty"`
-	Link     string      `json:"link"`
-	VLANs    []int       `json:"vlans,omitempty"`
-	MPLS     []int       `json:"mpls,omitempty"`
-	Outer    *endpoints  `json:"outer,omitempty"`
-	Tunnel   *tunnel     `json:"tunnel,omitempty"`
-	Via      []tunnelled `json:"via,omitempty"` // the tunnels between, of a packet that is nested twice
-	endpoints
-	SrcName string   `json:"src_name,omitempty"`
-	DstName string   `json:"dst_name,omitempty"`
-	Flags   string   `json:"flags,omitempty"`
-	Summary string   `json:"summary"`
-	Status  []string `json:"status,omitempty"`
-	Drop    uint64   `json:"drop,omitempty"`
+// Object is a packet in JSON; what is not there is absent. Of a packet in a tunnel the addresses, ports, flags and names are those of what is in it.
+type Object struct {
+	TS       string `json:"ts"`                 // when it came by: RFC 3339, UTC, nanoseconds
+	NS       string `json:"ns,omitempty"`       // inode of the namespace
+	If       string `json:"if,omitempty"`       // interface
+	Workload string `json:"workload,omitempty"` // name of the container whose namespace it is
+	Dir      string `json:"dir,omitempty"`      // `in` or `out`: received or sent by the interface
+	Len      int    `json:"len"`                // bytes on the wire
+	CapLen   int    `json:"caplen,omitempty"`   // bytes that were captured, where fewer
+	Link     string `json:"link"`               // what the frame begins with: `ethernet`, `raw` (IP), `sll`, `sll2`, `null`, `loop`
+	VLANs    []int  `json:"vlans,omitempty"`    // 802.1q and 802.1ad ids, outermost first
+	MPLS     []int  `json:"mpls,omitempty"`     // MPLS labels, outermost first
+	// Outer are the outermost ends of what is in a tunnel.
+	Outer *Endpoints `json:"outer,omitempty"`
+	// Tunnel is the innermost one.
+	Tunnel *Encap `json:"tunnel,omitempty"`
+	// Via are the tunnels around it, of a packet that is nested twice, outermost first.
+	Via []Nested `json:"via,omitempty"`
+	Endpoints
+	SrcName string `json:"src_name,omitempty"` // who has the source's address, seen from where it was captured
+	DstName string `json:"dst_name,omitempty"` // who has the destination's
+	Flags   string `json:"flags,omitempty"`    // of TCP: `F` FIN, `S` SYN, `R` RST, `P` PSH, `.` ACK, `U` URG, `E` ECE, `W` CWR
+	Summary string `json:"summary"`            // as in a line of text
+	// Status is what is odd: truncated, malformed, bad-ip-checksum, bad-checksum, fragment, more-fragments; or checksum-offloaded: the
+	// sender left it to the device.
+	Status []string `json:"status,omitempty"`
+	// Drop is how many packets were lost just before this one, because nobody fetched them from the kernel in time: of all interfaces that
+	// were captured together in the namespace, in a file of this one.
+	Drop uint64 `json:"drop,omitempty"`
 }
 
-type endpoints struct {
+// Endpoints are the two ends in one IP header, and in what follows it.
+type Endpoints struct {
 	Src   string `json:"src,omitempty"`
 	Dst   string `json:"dst,omitempty"`
-	Proto string `json:"proto,omitempty"`
-	Sport uint16 `json:"sport,omitempty"`
-	Dport uint16 `json:"dport,omitempty"`
+	Proto string `json:"proto,omitempty"` // `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `esp` … or its number; `arp`
+	Sport uint16 `json:"sport,omitempty"` // port of the source
+	Dport uint16 `json:"dport,omitempty"` // port of the destination
 }
 
-type tunnel struct {
-	Type string  `json:"type"`
-	VNI  *uint32 `json:"vni,omitempty"`
-	Port uint16  `json:"port,omitempty"`
-	// Policy is the group of VXLAN's policy extension; GPE tells of its generic protocol extension.
-	Policy *uint16 `json:"policy,omitempty"`
-	GPE    bool    `json:"gpe,omitempty"`
+// Encap is a tunnel's header.
+type Encap struct {
+	Type string  `json:"type"`             // vxlan, flannel-udp, geneve, gre, ipip or esp
+	VNI  *uint32 `json:"vni,omitempty"`    // network identifier of VXLAN and Geneve, key of GRE, SPI of ESP
+	Port uint16  `json:"port,omitempty"`   // UDP port that it was recognised by
+	GBP  *uint16 `json:"policy,omitempty"` // group of VXLAN's policy extension
+	GPE  bool    `json:"gpe,omitempty"`    // VXLAN's generic protocol extension
 }
 
-type tunnelled struct {
-	endpoints
-	Tunnel tunnel `json:"tunnel"`
+// Nested is a tunnel with the ends in the header before it.
+type Nested struct {
+	Endpoints
+	Tunnel Encap `json:"tunnel"` // what comes after that header
 }
 
 var linkNames = map[packet.LinkType]string{
@@ -65,8 +74,8 @@ var statusNames = []struct {
 	{packet.Fragment, "fragment"}, {packet.MoreFrags, "more-fragments"},
 }
 
-func endpointsOf(h *packet.Head) endpoints {
-	var e endpoints
+func endpointsOf(h *packet.Head) Endpoints {
+	var e Endpoints
 	if h.Src.IsValid() {
 		e.Src, e.Dst = h.Src.String(), h.Dst.String()
 	}
@@ -89,11 +98,11 @@ func endpointsOf(h *packet.Head) endpoints {
 
 var protoKeys = map[uint8]string{packet.TCP: "tcp", packet.UDP: "udp", packet.UDPLite: "udplite", packet.ICMP: "icmp", packet.ICMPv6: "icmpv6", packet.SCTP: "sctp", packet.ESP: "esp", packet.AH: "ah", packet.GRE: "gre", packet.IPIP: "ipip", packet.IGMP: "igmp"}
 
-func tunnelOf(t *packet.Tunnel) tunnel {
-	out := tunnel{Type: t.Type.String(), Port: t.Port, GPE: t.GPE}
+func tunnelOf(t *packet.Tunnel) Encap {
+	out := Encap{Type: t.Type.String(), Port: t.Port, GPE: t.GPE}
 	if t.GBP {
 		p := t.Policy
-		out.Policy = &p
+		out.GBP = &p
 	}
 	if t.HasVNI {
 		v := t.VNI
@@ -105,7 +114,7 @@ func tunnelOf(t *packet.Tunnel) tunnel {
 // JSON appends the packet as one object and a newline.
 func (l *Lines) JSON(b []byte, e *Event) ([]byte, error) {
 	h := e.Inner()
-	o := object{TS: time.Unix(0, e.Nanos).UTC().Format("2006-01-02T15:04:05.000000000Z"), Dir: e.Dir.String(), Len: e.Len, Link: linkNames[e.Link], endpoints: endpointsOf(h)}
+	o := Object{TS: time.Unix(0, e.Nanos).UTC().Format("2006-01-02T15:04:05.000000000Z"), Dir: e.Dir.String(), Len: e.Len, Link: linkNames[e.Link], Endpoints: endpointsOf(h)}
 	if len(e.Data) < e.Len {
 		o.CapLen = len(e.Data)
 	}
@@ -122,7 +131,7 @@ func (l *Lines) JSON(b []byte, e *Event) ([]byte, error) {
 		outer, t := endpointsOf(e.Outer()), tunnelOf(&e.Tunnels[e.NT-1])
 		o.Outer, o.Tunnel = &outer, &t
 		for i := range e.NT - 1 {
-			o.Via = append(o.Via, tunnelled{endpointsOf(&e.Heads[i]), tunnelOf(&e.Tunnels[i])})
+			o.Via = append(o.Via, Nested{endpointsOf(&e.Heads[i]), tunnelOf(&e.Tunnels[i])})
 		}
 	}
 	o.SrcName, o.DstName = e.name(h.Src), e.name(h.Dst)

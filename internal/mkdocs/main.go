@@ -105,7 +105,15 @@ func parts(root string) (map[string]string, error) {
 		return nil, err
 	}
 	modules, err := moduleTable(root)
-	return map[string]string{"snapshot": snapshot, "graph": graph, "modules": modules, "faults": faults}, err
+	if err != nil {
+		return nil, err
+	}
+	out, err := outputTables(root)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(out, map[string]string{"snapshot": snapshot, "graph": graph, "modules": modules, "faults": faults})
+	return out, nil
 }
 
 // markdown lists the pages, README.md among them.

@@ -165,7 +165,7 @@ func typeName(e ast.Expr) string {
 		}
 	case *ast.Ident:
 		switch e.Name {
-		case "string", "Kind", "EdgeKind":
+		case "string", "Kind", "EdgeKind", "ChangeOp", "ChangeKind":
 			return "string"
 		case "bool":
 			return "boolean"
@@ -296,6 +296,44 @@ func snapshotTables(dir string) (string, error) {
 		}
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n", nil
+}
+
+// outputs are what other commands write, each with the files of its types, in the order of the page.
+var outputs = []struct {
+	part, top string
+	files     []string
+}{
+	{"packets", "Object", []string{"capture/text/json.go"}},
+	{"flows", "Report", []string{"capture/flow/report.go", "capture/flow/table.go"}},
+	{"diff", "DiffOutput", []string{"cmd/diff.go", "topo/diff.go"}},
+}
+
+// outputTables describes the types of the outputs, by part.
+func outputTables(root string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, o := range outputs {
+		var files []string
+		for _, f := range o.files {
+			files = append(files, filepath.Join(root, f))
+		}
+		s, err := parseFiles(files...)
+		if err != nil {
+			return nil, err
+		}
+		var b strings.Builder
+		for _, name := range s.from(o.top) {
+			s.table(&b, s.structs[name])
+			if name == "Change" {
+				var kinds []string
+				for _, c := range s.consts["kinds of changes, in the order in which they are told"] {
+					kinds = append(kinds, "`"+c.value+"`")
+				}
+				fmt.Fprintf(&b, "The values of `kind`, in the order in which they are told: %s.\n\n", strings.Join(kinds, ", "))
+			}
+		}
+		out[o.part] = strings.TrimRight(b.String(), "\n") + "\n"
+	}
+	return out, nil
 }
 
 // graphTables describes the types of a graph.
