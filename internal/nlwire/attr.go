@@ -50,6 +50,13 @@ func (a *Attrs) Next() bool {
 	return true
 }
 
+// Each calls fn for each attribute of b.
+func Each(b []byte, fn func(typ uint16, val []byte)) {
+	for a := Walk(b); a.Next(); {
+		fn(a.Type, a.Val)
+	}
+}
+
 func align(n int) int { return (n + 3) &^ 3 }
 
 // U8 is the first byte, 0 where there is none.
