@@ -33,8 +33,8 @@ On one kernel namespaces are paired by inode and links by ifindex; after a
 reboot, of a container that was started anew, and of two hosts, by their names.
 What one of the two could not read is not compared.
 
-The exit code is 0 where nothing changed, 1 where something did (or diff
-failed: then it says so), as with diff(1).`,
+The exit code is 0 where nothing changed, 1 where something did, and 2 where
+diff failed, as with diff(1).`,
 		Example: `  nscope snapshot before.json.zst
   nscope diff before.json.zst                 what changed since
   nscope diff before.json.zst after.json.zst
@@ -61,7 +61,14 @@ failed: then it says so), as with diff(1).`,
 					return usagef("no kind %q: there is %s", k, kindWords(", "))
 				}
 			}
-			return a.diff(c.Context(), args[0], args[1], kinds, ascii)
+			changes, err := a.diff(c.Context(), args[0], args[1], kinds, ascii)
+			switch {
+			case err != nil:
+				return &troubleError{err}
+			case changes > 0:
+				return exitError(exitFailed)
+			}
+			return nil
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 1 {
@@ -100,7 +107,8 @@ type DiffSide struct {
 	Taken string `json:"taken"` // when it was read: RFC 3339
 }
 
-func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii bool) error {
+// diff prints what is different, and returns how many changes that are.
+func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii bool) (changes int, err error) {
 	var out DiffOutput
 	var graphs [2]*topo.Graph
 	for i, name := range []string{old, new} {
@@ -110,7 +118,7 @@ func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii b
 		}
 		snaps, err := one.snapshots(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if name == liveHost {
 			a.tellGaps(gapsOf(snaps[0]))
@@ -126,28 +134,19 @@ func (a *app) diff(ctx context.Context, old, new string, kinds []string, ascii b
 		fmt.Fprintf(a.err, "nscope: note: %s was rebooted between the two: namespaces and links are compared by name\n", oneLine(out.Old.Host))
 	}
 	if ok, err := a.print(out); ok {
-		return cmpError(err, len(out.Changes))
+		return len(out.Changes), err
 	}
 	if a.output == "name" {
-		var err error
 		for i := range out.Changes {
 			if c := &out.Changes[i]; !c.Follows && c.Node != "" && err == nil {
 				_, err = fmt.Fprintln(a.out, c.Node)
 			}
 		}
-		return cmpError(err, len(out.Changes))
+		return len(out.Changes), err
 	}
 	o := a.renderOptions()
 	o.ASCII, o.Wide = ascii, a.output == "wide"
-	return cmpError(render.Diff(a.out, out.Changes, len(graphs[1].Hosts), o), len(out.Changes))
-}
-
-// cmpError is exit code 1 where there are changes.
-func cmpError(err error, changes int) error {
-	if err == nil && changes > 0 {
-		return exitError(exitFailed)
-	}
-	return err
+	return len(out.Changes), render.Diff(a.out, out.Changes, len(graphs[1].Hosts), o)
 }
 
 func sideOf(name string, s *snapshot.Snapshot) DiffSide {

@@ -34,6 +34,11 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// troubleError is why a command failed of which exit code 1 is an answer.
+type troubleError struct{ error }
+
+func (e *troubleError) Unwrap() error { return e.error }
+
 // report prints an error for people and returns the exit code.
 func report(w io.Writer, err error) int {
 	var exit exitError
@@ -44,6 +49,11 @@ func report(w io.Writer, err error) int {
 	var command *commandError
 	var denied *netns.DeniedError
 	var option *probe.OptionError
+	var trouble *troubleError
+	failed := exitFailed
+	if errors.As(err, &trouble) {
+		failed = exitUsage // as of diff(1)
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -52,7 +62,7 @@ func report(w io.Writer, err error) int {
 	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(w, "nscope: interrupted")
-		return exitFailed
+		return failed
 	}
 	if errors.As(err, &ambiguous) {
 		listCandidates(w, ambiguous)
@@ -74,7 +84,7 @@ func report(w io.Writer, err error) int {
 	case errors.Is(err, fs.ErrPermission):
 		return exitDenied
 	}
-	return exitFailed
+	return failed
 }
 
 // mostCandidates is how many things that a target could mean are listed.
