@@ -67,19 +67,8 @@ itself; one that ends is let go of.`,
   nscope capture web --flows                its conversations, live
   nscope capture -r net.pcapng --stats      who talks with whom in a file
   nscope capture -r net.pcapng encap vxlan  read a file`,
-		RunE: func(c *cobra.Command, args []string) error { return a.capture(c.Context(), &f, args) },
-		ValidArgsFunction: func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			targets, expr := splitCapture(args)
-			if len(expr) > 0 {
-				return withPrefix(filter.Words(), prefix), cobra.ShellCompDirectiveNoFileComp
-			}
-			words := append([]string{"all", "ingress"}, filter.Words()...)
-			if g := a.completionGraph(); g != nil {
-				words = append(words, g.Targets()...)
-			}
-			_ = targets
-			return withPrefix(words, prefix), cobra.ShellCompDirectiveNoFileComp
-		},
+		RunE:              func(c *cobra.Command, args []string) error { return a.capture(c.Context(), &f, args) },
+		ValidArgsFunction: a.completeCapture,
 	}
 	fl := c.Flags()
 	fl.StringArrayVar(&f.on, "on", nil, "only the links of this `NAME` (eth0); repeat for several")
@@ -102,7 +91,7 @@ itself; one that ends is let go of.`,
 	fl.BoolVar(&f.noPayload, "no-payload", false, "make what comes after the headers zeroes, in files and lines: no name, request or content stays")
 	fl.BoolVar(&f.explain, "explain", false, "say what the filter means, and end")
 	fl.BoolVar(&f.all, "every", false, "print every packet, where without a target on a terminal only some are")
-	_ = c.RegisterFlagCompletionFunc("on", cobra.NoFileCompletions)
+	_ = c.RegisterFlagCompletionFunc("on", a.completeLinks)
 	a.outputFlag(c, "text", "json")
 	return c
 }

@@ -36,3 +36,6 @@ func Words() []string {
 	slices.Sort(out)
 	return out
 }
+
+// Encaps are the words that may follow "encap".
+func Encaps() []string { return slices.Sorted(maps.Keys(encaps)) }

@@ -64,16 +64,27 @@ func (c *conv) answer(id uint32, now int64) bool {
 	return false
 }
 
-func (c *conv) dns(id uint16, response bool, rcode int, now int64) {
-	if !response {
-		c.ask(uint32(id), now)
+// lookup is a DNS message; the zero value is none.
+type lookup struct {
+	id           uint16
+	response, ok bool
+	rcode        int
+}
+
+// dockerDNS is where containers on networks of their own ask for names. Their own rules translate questions to a port of the engine's, and
+// answers back: on the loopback interface questions are seen behind that, answers from port 53.
+var dockerDNS = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+
+func (c *conv) dns(q lookup, now int64) {
+	if !q.response {
+		c.ask(uint32(q.id), now)
 		c.asks.isDNS = true
 		return
 	}
-	if !c.answer(uint32(id), now) {
+	if !c.answer(uint32(q.id), now) {
 		return
 	}
-	switch rcode {
+	switch q.rcode {
 	case 0:
 	case text.NoSuchName:
 		c.asks.noName++

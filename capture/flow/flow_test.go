@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,11 @@ func TestWhatIsWrong(t *testing.T) {
 		return ip4(1, netip.MustParseAddr("10.0.1.1"), a.Addr(), 0, body)
 	}
 	open := []shot{{0, tcp(a, b, 99, 0, 2, 500, 0)}, {sec / 100, tcp(b, a, 199, 100, 0x12, 500, 0)}, {sec / 50, tcp(a, b, 100, 200, 0x10, 500, 0)}}
+	embedded := newWorld(1)
+	embedded.lookup(0, addr("10.0.1.2:40000"), addr("127.0.0.11:34372"))
+	question := embedded.shots[0].data
+	answer := bytes.Clone(question[42:])
+	answer[2] |= 0x80
 	big := func(at int64) shot { return shot{at, tcp(a, b, 100, 200, 0x18, 500, 1448)} }
 	for _, tt := range []struct {
 		name  string
@@ -49,6 +55,7 @@ func TestWhatIsWrong(t *testing.T) {
 		{"fragments", []shot{{0, ip4(17, a.Addr(), b.Addr(), 0x2000, make([]byte, 64))}, {1, ip4(17, a.Addr(), b.Addr(), 8, make([]byte, 64))}}, "web → db udp 2/0 196 B - web/eth0 2 fragments", "2 fragments"},
 		{"a ping", []shot{{0, ip4(1, a.Addr(), b.Addr(), 0, []byte{8, 0, 0, 0, 0, 1, 0, 1})}, {sec / 2, ip4(1, b.Addr(), a.Addr(), 0, []byte{0, 0, 0, 0, 0, 1, 0, 1})}, {sec, ip4(1, a.Addr(), b.Addr(), 0, []byte{8, 0, 0, 0, 0, 1, 0, 2})}},
 			"echo 500 ms, 1 unanswered", "echo 500 ms, 1 unanswered"},
+		{"the engine's name server, behind its translation", []shot{{0, question}, {sec / 1000, udp(addr("127.0.0.11:53"), addr("10.0.1.2:40000"), answer)}}, ":40000 → 127.0.0.11:53 udp 1/1", "DNS 1.00 ms"},
 	} {
 		var table Table
 		p := named("web/eth0")

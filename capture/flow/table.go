@@ -144,6 +144,13 @@ func (t *Table) Add(e *text.Event) {
 		return
 	}
 	src, dst := netip.AddrPortFrom(h.Src, h.SrcPort), netip.AddrPortFrom(h.Dst, h.DstPort)
+	var q lookup
+	if h.Proto == packet.UDP && h.L4 >= 0 && h.Status&packet.Fragment == 0 {
+		q.id, q.response, q.rcode, q.ok = text.DNS(e.PayloadOf(h))
+		if q.ok && h.Dst == dockerDNS && !q.response {
+			dst = netip.AddrPortFrom(h.Dst, 53)
+		}
+	}
 	c, from := t.conv(e, at, h, src, dst)
 	s := &c.sides[from]
 	s.add(e.Len)
@@ -160,10 +167,8 @@ func (t *Table) Add(e *text.Event) {
 	case h.L4 < 0 || h.Status&packet.Fragment != 0:
 	case h.Proto == packet.TCP:
 		c.segment(e, h, from, n)
-	case h.Proto == packet.UDP:
-		if id, response, rcode, ok := text.DNS(e.PayloadOf(h)); ok {
-			c.dns(id, response, rcode, e.Nanos)
-		}
+	case q.ok:
+		c.dns(q, e.Nanos)
 	case h.Proto == packet.ICMP, h.Proto == packet.ICMPv6:
 		t.icmp(e, at, h, c)
 	}
