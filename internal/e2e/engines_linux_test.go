@@ -183,6 +183,7 @@ func TestModes(t *testing.T) {
 		}
 	}
 	w.everyView(t, "docker-modes")
+	t.Run("Live", func(t *testing.T) { followed(t, n) })
 	t.Run("Killed", func(t *testing.T) {
 		before, _ := run(t, 0, "--timeout", "10s", "topo", "-o", "json")
 		n.KillDockerd(t)

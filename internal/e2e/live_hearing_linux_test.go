@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect"
+	"github.com/nscope/nscope/inspect/netns"
+	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/inspect/snapshot"
+)
+
+// listeners are the sockets of rtnetlink in the calling thread's namespace that joined a group, and the messages that they lost
+// (proc_net netlink: sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode), of this process alone.
+func listeners() (n, drops int, err error) {
+	b, err := os.ReadFile("/proc/thread-self/net/netlink")
+	if err != nil {
+		return 0, 0, err
+	}
+	mine := map[string]bool{}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil {
+			mine[to] = true
+		}
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[1] != "0" || f[3] == "00000000" || !mine["socket:["+f[9]+"]"] {
+			continue
+		}
+		n++
+		var lost int
+		fmt.Sscan(f[8], &lost)
+		drops += lost
+	}
+	return n, drops, nil
+}
+
+func (w *liveWorld) listeners(s *liveSpace) (n, drops int) {
+	w.t.Helper()
+	w.must(s.Do(func() (err error) { n, drops, err = listeners(); return err }))
+	return n, drops
+}
+
+// heardBy checks how namespaces are heard of: one that has a number in the test's own by that one's socket, where the capability
+// for it is there; every other one by a socket of its own.
+func (w *liveWorld) heardBy(numbered ...*liveSpace) {
+	w.t.Helper()
+	for _, s := range w.spaces {
+		want := 1
+		if slices.Contains(numbered, s) && netns.HasCap(unix.CAP_NET_BROADCAST) {
+			want = 0
+		}
+		if n, _ := w.listeners(s); n != want {
+			w.t.Errorf("%d sockets listen in %s, not %d", n, s.Name, want)
+		}
+	}
+}
+
+// withoutBroadcast is set in the process of TestLiveWithoutBroadcast.
+const withoutBroadcast = "NSCOPE_TEST_WITHOUT_BROADCAST"
+
+// TestLiveWithoutBroadcast: a process without CAP_NET_BROADCAST hears the same, by a socket in each namespace. The kernel asks for it
+// in setsockopt(NETLINK_LISTEN_ALL_NSID), and again of the socket's opener for each message (af_netlink.c, do_one_broadcast).
+func TestLiveWithoutBroadcast(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "setpriv")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("setpriv", "--inh-caps=-all", "--bounding-set=-net_broadcast", exe, "-test.run", "^TestLiveIsCurrent$", "-test.v")
+	cmd.Env = append(os.Environ(), withoutBroadcast+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestLiveIsCurrent ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestLiveRepairsWhatWasLost: while nobody takes them, more events come than there is room for. In the test's own namespace, whose
+// socket hears of many, everything is then read again; in one with a socket of its own that one is.
+func TestLiveRepairsWhatWasLost(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.Needs(t, netns.HasCap(unix.CAP_NET_BROADCAST), "CAP_NET_BROADCAST")
+	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 1)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 500, up: make(chan inspect.Update, 1024)}
+	far, alone := w.space(), w.space()
+	w.tie(alone, alone)
+	w.numbered(far)
+	ctx, cancel := context.WithCancel(t.Context())
+	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
+	var gate sync.Mutex
+	done := make(chan error, 1)
+	go func() {
+		done <- live.Run(ctx, func(u inspect.Update) {
+			w.up <- u
+			gate.Lock()
+			gate.Unlock() //nolint:staticcheck // it waits, no more
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+	w.heardBy(far)
+	w.current("at the start")
+
+	var lost []string // of what: "" for everything
+	take := func() {
+		var u inspect.Update
+		select {
+		case u = <-w.up:
+		case <-time.After(time.Minute):
+			t.Fatal("nothing comes any more")
+		}
+		w.take(u)
+		if u.Lost && u.Full {
+			lost = append(lost, "")
+		}
+		for _, e := range u.Heard {
+			if e.Lost && !e.All {
+				lost = append(lost, string(e.In))
+			}
+		}
+	}
+	for _, c := range []struct {
+		s     *liveSpace
+		drops func() int
+		want  string
+	}{
+		{alone, func() int { _, n := w.listeners(alone); return n }, string(alone.ID())},
+		{far, func() int { _, n, err := listeners(); w.must(err); return n }, ""},
+	} {
+		gate.Lock()
+		before, link := c.drops(), c.s.links[0]
+		for start := time.Now(); c.drops() == before; {
+			if time.Since(start) > time.Minute {
+				t.Fatalf("nothing is lost in %s", c.s.Name)
+			}
+			for i := range 500 {
+				w.must(c.s.sh.Line(fmt.Sprintf("ip link set %s mtu %d", link, 1300+i%2)))
+			}
+		}
+		// It is not told of by the kernel any more.
+		w.must(c.s.sh.Line(fmt.Sprintf("ip link set %s mtu 1411", link)))
+		for range len(w.up) {
+			take()
+		}
+		lost = nil
+		gate.Unlock()
+		for late := time.Now().Add(30 * time.Second); len(lost) == 0 && time.Now().Before(late); {
+			take()
+		}
+		if !slices.Contains(lost, c.want) {
+			t.Errorf("lost: %q, not %q", lost, c.want)
+		}
+		w.current("after the loss in " + c.s.Name)
+	}
+}
