@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 	switch {
 	case f.read != "" && len(targets) > 0:
 		return usagef("-r reads a file: there is no target in it (filter: container %s?)", targets[0])
+	case f.read != "" && f.duration > 0:
+		return usagef("--for is of the time that is captured: -r reads to the end, or -c packets")
 	case f.count < 0 || f.snapLen < 0 || f.maxBytes < 0 || f.duration < 0:
 		return usagef("-c, --for, --max-bytes and --snaplen take no negative value")
 	case f.fileBytes < 0 || f.fileTime < 0 || f.files < 0:
@@ -59,11 +62,6 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		}
 		fmt.Fprintln(a.out, flt.Explain())
 		return nil
-	}
-	if f.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.duration)
-		defer cancel()
 	}
 	if f.read != "" {
 		return a.captureFile(ctx, f, expr)
@@ -181,6 +179,11 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		way = &pathSink{s: out, ways: ways, drained: s.Drained}
 		take, idle = way.take, way.idle
 	}
+	if f.duration > 0 { // of capturing: to read the host takes its time
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
 	err = s.Run(ctx, take, idle)
 	if way != nil && err == nil {
 		err = way.tell(way.ways.Last)
@@ -276,9 +279,12 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	if err != nil {
 		return err
 	}
+	// The file's own names stand before its packets.
+	var rec pcap.Record
+	next := r.Next(&rec)
 	var known []pcap.Name
-	if g != nil && !f.noNames {
-		known = capture.Addresses(g)
+	if !f.noNames {
+		known = fileNames(g, r)
 	}
 	out, err := a.captureSink(f, known)
 	if err != nil {
@@ -294,12 +300,13 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 	if g != nil {
 		d.VXLANPorts = capture.VXLANPorts(g)
 	}
-	var rec pcap.Record
 	var p packet.Packet
 	e := text.Event{Packet: &p}
 	for n := 0; n&0xff != 0 || ctx.Err() == nil; n++ { // the question takes a lock
-		err = r.Next(&rec)
-		if err != nil {
+		if n > 0 {
+			next = r.Next(&rec)
+		}
+		if err = next; err != nil {
 			break
 		}
 		d.Decode(&p, rec.Data, rec.Len, r.Interfaces[rec.Interface].Link)
@@ -330,4 +337,22 @@ func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) err
 		return fmt.Errorf("%s is cut off: what was whole was read", f.read)
 	}
 	return fmt.Errorf("cannot read %s: %w", f.read, err)
+}
+
+// fileNames are names for addresses to be written: the topology's, and those that a file has of others.
+func fileNames(g *topo.Graph, r *pcap.Reader) (out []pcap.Name) {
+	known := map[netip.Addr]bool{}
+	if g != nil {
+		out = capture.Addresses(g)
+		for _, n := range out {
+			known[n.Addr] = true
+		}
+	}
+	for _, n := range slices.Backward(r.Names) { // of two, the later one is read
+		if !known[n.Addr] {
+			known[n.Addr] = true
+			out = append(out, n)
+		}
+	}
+	return out
 }
