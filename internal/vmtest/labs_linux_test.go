@@ -50,7 +50,8 @@ func TestLabs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer remove()
-	binary := buildNscope(t, dir)
+	binary, tests := buildNscope(t, dir), filepath.Join(dir, "e2e")
+	buildTests(t, tests, "internal/e2e")
 	m := vm.New(t, vm.Config{Modules: append(labModules, modules...)})
 	loadsNone(t, m)
 	args := []string{binary, "lab", "test", "-o", "json"}
@@ -89,6 +90,7 @@ func TestLabs(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	t.Run("capture", func(t *testing.T) { captureThere(t, m, tests, binary) })
 	left, _, err := m.Run(t.Context(), "sh", "-c", "ls -A /run/netns; ls -d /run/nscope 2>/dev/null; ps -e -o args= | grep 'lab-[hk]'")
 	if err != nil || left != "" {
 		t.Errorf("left behind: %q, %v", left, err)
