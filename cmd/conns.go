@@ -155,10 +155,11 @@ func (a *app) connHandle(ctx context.Context, target string, l located) (*netns.
 }
 
 func connGap(g snapshot.Gap) string {
-	if g.Needs == "" {
-		return g.Reader + ": " + g.Error
+	text := g.Reader + ": " + strings.TrimPrefix(g.Error, g.Reader+": ")
+	if g.Needs != "" {
+		text += " (needs " + g.Needs + ")"
 	}
-	return fmt.Sprintf("%s: %s (needs %s)", g.Reader, g.Error, g.Needs)
+	return text
 }
 
 // filter reads the flags.

@@ -110,6 +110,9 @@ func (a *app) saveRules(ctx context.Context, args []string, f *ruleFlags) error 
 	if _, ok := g.Netns(n); !ok {
 		return usagef("%s is a %s: rules has those of a container, namespace or interface", n.Name, n.Kind)
 	}
+	if g.RulesUnread(n) {
+		return fmt.Errorf("not all firewall rules of %s were read: nothing is saved", n.Name)
+	}
 	tables := g.SaveRules(n, f.as)
 	if ok, err := a.print(tables); ok {
 		return err

@@ -47,12 +47,32 @@ type answer struct {
 // a reader that failed has left a gap.
 func (sp *space) rulesRead() bool {
 	nf := &sp.ns.Netfilter
-	if nf.Generation == 0 && len(nf.Tables) == 0 {
-		return false
+	return (nf.Generation != 0 || len(nf.Tables) > 0 || sp.gap(lacksNfTables)) && !sp.gap(hidesRules)
+}
+
+// rulesUnread reports whether a gap says that rules of the namespace are missing in its snapshot.
+func (sp *space) rulesUnread() bool {
+	return sp.gap(func(g *snapshot.Gap) bool { return hidesRules(g) || g.Reader == "namespace" })
+}
+
+// gap reports whether the namespace has such a gap.
+func (sp *space) gap(is func(g *snapshot.Gap) bool) bool {
+	for i := range sp.src.snap.Gaps {
+		if g := &sp.src.snap.Gaps[i]; g.Namespace == sp.ns.ID && is(g) {
+			return true
+		}
 	}
-	return !slices.ContainsFunc(sp.src.snap.Gaps, func(g snapshot.Gap) bool {
-		return g.Namespace == sp.ns.ID && (strings.HasPrefix(g.Reader, "netfilter") || strings.HasPrefix(g.Reader, "nftables") || strings.HasPrefix(g.Reader, "legacy") || strings.HasPrefix(g.Reader, "iptables"))
-	})
+	return false
+}
+
+// lacksNfTables tells the gap of a kernel that cannot have nftables' rules: it has none, which is known.
+func lacksNfTables(g *snapshot.Gap) bool {
+	return g.Reader == "nftables" && g.Needs == snapshot.NeedsNfTables
+}
+
+// hidesRules tells a gap of a reader of firewall rules.
+func hidesRules(g *snapshot.Gap) bool {
+	return !lacksNfTables(g) && slices.ContainsFunc([]string{"firewall rules", "netfilter", "nftables", "legacy", "iptables"}, func(s string) bool { return strings.HasPrefix(g.Reader, s) })
 }
 
 // rules are those of the namespace with what they ask of it, ready to be evaluated.

@@ -20,6 +20,8 @@ type RuleSpace struct {
 	Chains  []RuleChain `json:"chains"`
 	Egress  []RuleStage `json:"egress"`
 	Sockets []RuleStage `json:"sockets"`
+	// Unread tells that the firewall rules of the namespace were not read, or not all: a gap says why. What stands here is then not all.
+	Unread bool `json:"unread,omitempty"`
 }
 
 // RuleChain is a base chain with the rules that it leads to.
@@ -73,7 +75,7 @@ var ruleHooks = []string{"ingress", "prerouting", "input", "forward", "output", 
 
 // rulesOf lists the rules of a namespace that one of the packets that asks describes may come to and match; all, where asks is nil.
 func (g *Graph) rulesOf(n *Node, sp *space, asks []ruleAsk, o RuleOptions) RuleSpace {
-	out := RuleSpace{Netns: n.ID, Name: n.Name, Chains: []RuleChain{}}
+	out := RuleSpace{Netns: n.ID, Name: n.Name, Chains: []RuleChain{}, Unread: sp.rulesUnread()}
 	names := sp.names()
 	for _, hook := range ruleHooks {
 		for _, fam := range []string{"netdev", "bridge", "arp", "ip", "ip6"} {
@@ -107,6 +109,16 @@ type SavedTable struct {
 	Text string `json:"text"`
 	// Whole is false where some of it stands as a comment, for the tool has no words for it.
 	Whole bool `json:"whole"`
+}
+
+// RulesUnread reports whether a gap says that the firewall rules of n's namespace were not read, or not all.
+func (g *Graph) RulesUnread(n *Node) bool {
+	ns, ok := g.Netns(n)
+	if !ok {
+		return false
+	}
+	sp := g.space(ns)
+	return sp != nil && sp.rulesUnread()
 }
 
 // SaveRules writes the tables of n's namespace. As is the spelling: nft, iptables (for tables that iptables can have), or empty for the way

@@ -187,5 +187,5 @@ func (g *Graph) passes(ns, own *Node) func(link int) bool {
 }
 
 func (s *RuleSpace) empty() bool {
-	return len(s.Chains)+len(s.Ingress)+len(s.Egress)+len(s.Sockets) == 0
+	return !s.Unread && len(s.Chains)+len(s.Ingress)+len(s.Egress)+len(s.Sockets) == 0
 }

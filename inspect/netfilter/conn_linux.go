@@ -68,7 +68,7 @@ func (c *Conn) Close() error { return errors.Join(c.sock.Close(), c.elems.Close(
 // with what would help; what could be read stays.
 func (c *Conn) Read(ns *snapshot.Namespace, gap func(reader string, err error, needs string)) {
 	if c.sock == nil {
-		gap("nftables", ErrAbsent, "a kernel with nf_tables")
+		gap("nftables", ErrAbsent, snapshot.NeedsNfTables)
 		return
 	}
 	needStack(0)
@@ -121,7 +121,7 @@ func needs(err error) string {
 	case errors.Is(err, nlwire.ErrInterrupted):
 		return "a quieter moment"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT):
-		return "a kernel with nf_tables"
+		return snapshot.NeedsNfTables
 	}
 	return ""
 }
@@ -195,9 +195,13 @@ func (r *ruleset) gen() (n uint32, err error) {
 }
 
 func (r *ruleset) read() error {
-	// Without a table there is nothing else, which most namespaces' whole answer is.
 	err := r.readTables()
-	if err != nil || len(r.tables) == 0 {
+	if err != nil {
+		return err
+	}
+	// Without a table there is nothing else, which most namespaces' whole answer is: that it was asked, the generation tells.
+	if len(r.tables) == 0 {
+		r.generation, err = r.gen()
 		return err
 	}
 	for _, f := range []func() error{r.readSets, r.readElems, r.readChains, r.readRules, r.readRest} {

@@ -5,10 +5,15 @@ import "net/netip"
 // Netfilter is every firewall rule of one namespace, of nftables and of the older x_tables ("legacy" iptables), in one
 // model. Rules of iptables-nft are nftables rules; their xt-compat expressions are decoded as those of legacy tables are.
 type Netfilter struct {
-	// Generation is nftables' (NFTA_GEN_ID): the same before and after the dump. 0: no nftables, or none asked.
+	// Generation is nftables' (NFTA_GEN_ID): the same before and after the dump. 0: no nftables, or none asked. A namespace
+	// without any rule has one, too.
 	Generation uint32    `json:"generation,omitempty"`
 	Tables     []NfTable `json:"tables"`
 }
+
+// NeedsNfTables is what a [Gap] of the reader "nftables" needs where the kernel has no nf_tables: a namespace then has no such
+// rules, and what else it has is known.
+const NeedsNfTables = "a kernel with nf_tables"
 
 // The backends of a [NfTable].
 const (

@@ -20,6 +20,9 @@ func Rules(w io.Writer, spaces []topo.RuleSpace, o Options) error {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s (%s)\n", clean(s.Name, false), s.Netns)
+		if s.Unread {
+			b.WriteString("not all firewall rules were read\n")
+		}
 		writeStages(&b, "links, in", s.Ingress, o)
 		hook := ""
 		for j := range s.Chains {

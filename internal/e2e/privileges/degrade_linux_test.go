@@ -30,18 +30,19 @@ const (
 	factLink    = "namespaces that only a link leads to"
 	factOwner   = "which process has a socket"
 	factIPsec   = "IPsec policies"
+	factRules   = "firewall rules"
 	factName    = "names from state files"
 	factExec    = "exec"
 	factRaw     = "ping and tcpdump under exec"
 )
 
-var allFacts = []string{factListed, factMounted, factInside, factClosed, factFD, factSocket, factLink, factOwner, factIPsec, factName, factExec, factRaw}
+var allFacts = []string{factListed, factMounted, factInside, factClosed, factFD, factSocket, factLink, factOwner, factIPsec, factRules, factName, factExec, factRaw}
 
 // lostBy is the truth of docs/privileges.md: what a user other than root loses without one of the five.
 var lostBy = map[string][]string{
-	"CAP_SYS_ADMIN":       {factInside, factClosed, factIPsec, factExec},
-	"CAP_SYS_PTRACE":      {factListed, factMounted, factInside, factFD, factSocket, factOwner, factIPsec, factExec},
-	"CAP_NET_ADMIN":       {factSocket, factLink, factIPsec},
+	"CAP_SYS_ADMIN":       {factInside, factClosed, factIPsec, factRules, factExec},
+	"CAP_SYS_PTRACE":      {factListed, factMounted, factInside, factFD, factSocket, factOwner, factIPsec, factRules, factExec},
+	"CAP_NET_ADMIN":       {factSocket, factLink, factIPsec, factRules},
 	"CAP_NET_RAW":         {factRaw},
 	"CAP_DAC_READ_SEARCH": {factClosed, factFD, factSocket, factOwner, factName},
 }
@@ -57,9 +58,9 @@ type scene struct {
 }
 
 func newScene(t *testing.T) *scene {
-	nettest.NeedsTool(t, "busybox")
+	nettest.NeedsTool(t, "busybox", "nft")
 	s := &scene{bin: nscope(t), machine: newMachine(t)}
-	pid, said := s.start(t, "", `unshare -n sh -c 'ip xfrm policy add src 10.0.0.0/24 dst 10.1.0.0/24 dir out; ip link set lo up; readlink /proc/self/ns/net >/run/listed; exec "$@"' -`)
+	pid, said := s.start(t, "", `unshare -n sh -c 'ip xfrm policy add src 10.0.0.0/24 dst 10.1.0.0/24 dir out; nft add table ip t; ip link set lo up; readlink /proc/self/ns/net >/run/listed; exec "$@"' -`)
 	_ = said
 	s.pid = pid
 	eventually(t, "the first namespace", func() bool {
@@ -156,6 +157,7 @@ func (s *scene) facts(t *testing.T, how []string) (seen []string, said string) {
 	fact(factOwner, own != nil && slices.ContainsFunc(own.Sockets, func(k snapshot.Socket) bool { return k.PID == s.owner }))
 	ns := find(&snap, s.listed)
 	fact(factIPsec, ns != nil && len(ns.Xfrm.Policies) > 0)
+	fact(factRules, ns != nil && len(ns.Netfilter.Tables) > 0)
 
 	r = s.nscope(t, how, "ps", "-o", "json").wantCode(t, 0)
 	said += r.err
