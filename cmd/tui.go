@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nscope/nscope/capture"
+	"github.com/nscope/nscope/fixtures"
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/topo"
@@ -40,7 +41,11 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 		})
 		cfg.Shell = a.shell
 		cfg.Capture = a.tap
-		cfg.Labs = tui.OwnLabs()
+		url, err := a.oneEngine()
+		if err == nil && url != "" {
+			url = fixtures.EngineURL(url)
+		}
+		cfg.Labs = tui.OwnLabs(url, !a.noEngine && len(a.engines) == 0) // of several engines none is the one that makes labs
 	}
 	// A terminal whose other end is gone, or a kill of this kind, ends it like any other: what is left is given back.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)

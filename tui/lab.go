@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -14,44 +15,6 @@ import (
 	"github.com/nscope/nscope/fixtures"
 	"github.com/nscope/nscope/fixtures/faults"
 )
-
-// Labs makes labs, as `nscope lab` does.
-type Labs interface {
-	// May says what keeps a lab from being made, nil for nothing.
-	May() error
-	List() ([]*fixtures.State, error)
-	Up(ctx context.Context, m fixtures.Mode, lab string) (*fixtures.State, error)
-	// Prove asks a lab that is up; Test makes one, asks it and takes it away.
-	Prove(ctx context.Context, s *fixtures.State) ([]fixtures.CheckResult, error)
-	Test(ctx context.Context, m fixtures.Mode, lab string) fixtures.Report
-	Break(ctx context.Context, lab, fault string) (*fixtures.FaultReport, error)
-	Repair(ctx context.Context, lab string) (*fixtures.FaultReport, error)
-	Down(ctx context.Context, lab string) error
-}
-
-// OwnLabs are those of this machine, without an engine.
-func OwnLabs() Labs { return ownLabs{} }
-
-type ownLabs struct{}
-
-func (ownLabs) May() error                       { return fixtures.MayMake() }
-func (ownLabs) List() ([]*fixtures.State, error) { return fixtures.List() }
-func (ownLabs) Up(ctx context.Context, m fixtures.Mode, lab string) (*fixtures.State, error) {
-	return fixtures.Up(ctx, m, lab)
-}
-func (ownLabs) Prove(ctx context.Context, s *fixtures.State) ([]fixtures.CheckResult, error) {
-	return fixtures.Prove(ctx, s)
-}
-func (ownLabs) Test(ctx context.Context, m fixtures.Mode, lab string) fixtures.Report {
-	return fixtures.Test(ctx, m, lab)
-}
-func (ownLabs) Break(ctx context.Context, lab, fault string) (*fixtures.FaultReport, error) {
-	return fixtures.Break(ctx, lab, fault)
-}
-func (ownLabs) Repair(ctx context.Context, lab string) (*fixtures.FaultReport, error) {
-	return fixtures.Repair(ctx, lab)
-}
-func (ownLabs) Down(ctx context.Context, lab string) error { return fixtures.Down(ctx, lab) }
 
 // labRow is a mode, with its lab where there is one; a mode of several labs has several rows.
 type labRow struct {
@@ -78,7 +41,8 @@ type labs struct {
 	fault   int
 	faultOf labRow
 
-	doing   string // what is being done, "" for nothing
+	doing   string                  // what is being done, "" for nothing
+	step    *atomic.Pointer[string] // the part of it that is done now
 	since   time.Time
 	cancel  context.CancelFunc
 	said    lines // what came of it
@@ -113,10 +77,10 @@ func (l *labs) Title() string {
 func (l *labs) Selected() string   { return "" }
 func (l *labs) Select(string) bool { return false }
 
-// Messages to itself: the labs there are; what came of what was done; a second has passed.
+// Messages to itself: the labs there are; what came of what was done; a while has passed.
 type (
 	labListMsg struct {
-		list     []*fixtures.State
+		list     []*fixtures.State // nil: they could not be listed
 		why, may error
 	}
 	labDoneMsg struct {
@@ -135,7 +99,7 @@ func (l *labs) Update(msg tea.Msg) tea.Cmd {
 		}
 	case labListMsg:
 		l.may, l.why = msg.may, cmp.Or(msg.why, msg.may)
-		if msg.why == nil {
+		if msg.list != nil {
 			l.list = msg.list
 		}
 		l.refresh()
@@ -165,17 +129,21 @@ func (l *labs) ask() tea.Cmd {
 	}
 	first, may := !l.asked, l.may
 	l.asked, l.seen = true, false
+	ctx := l.env.ctx
 	return func() tea.Msg {
 		if first {
 			may = x.May()
 		}
-		list, err := x.List()
+		list, err := x.List(ctx)
 		return labListMsg{list, err, may}
 	}
 }
 
+// stepEvery is how often it is drawn anew while something is done.
+const stepEvery = 200 * time.Millisecond
+
 func (l *labs) tick() tea.Cmd {
-	return tea.Tick(time.Second, func(time.Time) tea.Msg { return labTickMsg{} })
+	return tea.Tick(stepEvery, func(time.Time) tea.Msg { return labTickMsg{} })
 }
 
 // refresh makes the rows anew; the cursor stays where it is.
@@ -221,10 +189,11 @@ func (l *labs) start(what string, do func(context.Context) (text string, bad boo
 		return complain("busy: " + l.doing + " (esc cancels)")
 	}
 	ctx, cancel := context.WithCancel(l.env.ctx)
-	l.doing, l.since, l.cancel = what, l.env.now(), cancel
+	step := new(atomic.Pointer[string])
+	l.doing, l.step, l.since, l.cancel = what, step, l.env.now(), cancel
 	return tea.Batch(l.tick(), func() tea.Msg {
 		defer cancel()
-		text, bad := do(ctx)
+		text, bad := do(fixtures.WithDoing(ctx, func(what string) { step.Store(&what) }))
 		if ctx.Err() != nil {
 			text, bad = "cancelled: "+what+"\n"+text, true
 		}
@@ -259,6 +228,9 @@ func (l *labs) test(r labRow) tea.Cmd {
 			return labTested(x.Test(ctx, r.mode, "test-"+r.info.Name))
 		})
 	}
+	if !x.Own(r.lab) {
+		return complain("an engine's lab is tested when it is made: t on a mode that is not up")
+	}
 	return l.start("testing lab "+r.lab.Name, func(ctx context.Context) (string, bool) {
 		checks, err := x.Prove(ctx, r.lab)
 		if err != nil {
@@ -273,6 +245,8 @@ func (l *labs) choose(r labRow) tea.Cmd {
 	switch {
 	case r.lab == nil:
 		return complain("it is not up: enter makes it")
+	case !l.env.cfg.Labs.Own(r.lab):
+		return complain("an engine made it: only labs without one are broken")
 	case len(r.lab.Faults) > 0:
 		return complain("it is broken already: " + strings.Join(r.lab.Faults, ", ") + " (r repairs it)")
 	}
@@ -318,11 +292,8 @@ func (l *labs) down(r labRow) tea.Cmd {
 		return complain("it is not up")
 	}
 	x, name := l.env.cfg.Labs, r.lab.Name
-	if r.lab.Engine != "" {
-		return complain("an engine made it: nscope lab down " + name)
-	}
 	return l.start("taking lab "+name+" away", func(ctx context.Context) (string, bool) {
-		if err := x.Down(context.WithoutCancel(ctx), name); err != nil {
+		if err := x.Down(context.WithoutCancel(ctx), r.lab); err != nil {
 			return "lab " + name + " does not go away: " + err.Error(), true
 		}
 		return "lab " + name + " is gone", false

@@ -13,15 +13,20 @@ import (
 
 // fakeLabs are labs that exist in words only.
 type fakeLabs struct {
-	list []*fixtures.State
-	may  error
-	asks int // how often that was asked
+	list  []*fixtures.State
+	may   error
+	asks  int // how often that was asked
+	where string
 	// wait holds up what is asked for until it is closed or cancelled; nil: nothing is held up.
 	wait chan struct{}
 }
 
-func (f *fakeLabs) May() error                       { f.asks++; return f.may }
-func (f *fakeLabs) List() ([]*fixtures.State, error) { return slices.Clone(f.list), nil }
+func (f *fakeLabs) May() error               { f.asks++; return f.may }
+func (f *fakeLabs) Where() string            { return f.where }
+func (f *fakeLabs) Own(*fixtures.State) bool { return f.where == "" }
+func (f *fakeLabs) List(context.Context) ([]*fixtures.State, error) {
+	return append([]*fixtures.State{}, f.list...), nil
+}
 
 func (f *fakeLabs) hold(ctx context.Context) error {
 	if f.wait != nil {
@@ -34,6 +39,7 @@ func (f *fakeLabs) hold(ctx context.Context) error {
 }
 
 func (f *fakeLabs) Up(ctx context.Context, m fixtures.Mode, lab string) (*fixtures.State, error) {
+	fixtures.Doing(ctx, "host: ip link add docker0 type bridge")
 	if err := f.hold(ctx); err != nil {
 		return nil, err
 	}
@@ -80,7 +86,7 @@ func (f *fakeLabs) Repair(ctx context.Context, lab string) (*fixtures.FaultRepor
 	return &fixtures.FaultReport{Lab: lab, Status: fixtures.Pass, Passed: someChecks[:1]}, nil
 }
 
-func (f *fakeLabs) Down(context.Context, string) error {
+func (f *fakeLabs) Down(context.Context, *fixtures.State) error {
 	f.list = nil
 	return nil
 }
@@ -106,9 +112,6 @@ func to(d *driver, mode string) {
 		d.t.Fatalf("no mode %s", mode)
 	}
 }
-
-// own makes the labs of a fake ones without an engine, which alone can be taken away here.
-func own(f *fakeLabs) { f.list[0].Engine = "" }
 
 func TestLabLife(t *testing.T) {
 	f := &fakeLabs{}
@@ -145,10 +148,6 @@ func TestLabLife(t *testing.T) {
 	d.wants("lab bridge is repaired")
 	d.lacks("broken: ")
 	d.press("d")
-	d.wants("an engine made it: nscope lab down bridge")
-	own(f)
-	d.update(Update{State: d.m.env.state})
-	d.press("d")
 	d.wants("lab bridge is gone", "0 labs are up")
 	to(d, "vip")
 	d.press("t")
@@ -170,7 +169,7 @@ func TestLabCancel(t *testing.T) {
 	to(d, "bridge")
 	d.press("u")
 	d.m.env.now = func() time.Time { return noon.Add(3 * time.Second) }
-	d.wants("making lab bridge 3 s, esc cancels")
+	d.wants("making lab bridge 3 s, esc cancels", "host: ip link add docker0 type bridge")
 	d.press("t")
 	d.wants("busy: making lab bridge")
 	d.press("<esc>")
@@ -183,6 +182,24 @@ func TestLabCancel(t *testing.T) {
 		}
 	}
 	d.wants("cancelled: making lab bridge")
+}
+
+// TestLabsOfAnEngine: an engine makes labs, lists them and takes them away; they are not broken.
+func TestLabsOfAnEngine(t *testing.T) {
+	f := &fakeLabs{where: "unix:///run/docker.sock"}
+	d := labView(t, f, Config{})
+	d.wants("the engine at unix:///run/docker.sock makes them")
+	to(d, "bridge")
+	d.press("u")
+	d.wants("1 lab is up", "up, by an engine")
+	d.press("t")
+	d.wants("an engine's lab is tested when it is made")
+	d.press("b")
+	d.wants("an engine made it")
+	d.press("d")
+	d.wants("lab bridge is gone", "0 labs are up")
+	d.press("t")
+	d.wants("mode bridge: 1 of 1 checks pass")
 }
 
 // TestLabAsksOnce: whether labs may be made is not asked before the view is opened, and then once: asking makes a namespace.

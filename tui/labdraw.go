@@ -98,11 +98,18 @@ func (l *labs) Draw(cv canvas) {
 	case e.cfg.Labs == nil:
 		cv.text(x, 0, cv.w-x, plain, sep+"labs are made on the live host")
 	case l.doing != "":
-		cv.text(x, 0, cv.w-x, warn, sep+l.doing+" "+l.elapsed()+", esc cancels")
+		x = cv.text(x, 0, cv.w-x, warn, sep+l.doing+" "+l.elapsed()+", esc cancels")
+		if step := l.step.Load(); step != nil {
+			cv.text(x, 0, cv.w-x, plain, sep+oneLine(*step))
+		}
 	case l.why != nil:
 		cv.text(x, 0, cv.w-x, bad, sep+oneLine(l.why.Error()))
 	default:
-		cv.text(x, 0, cv.w-x, faint, sep+"enter make, t test, b break, r repair, d take away")
+		text := "enter make, t test, b break, r repair, d take away"
+		if at := e.cfg.Labs.Where(); at != "" {
+			text = "the engine at " + at + " makes them" + sep + text
+		}
+		cv.text(x, 0, cv.w-x, faint, sep+text)
 	}
 	body := cv.sub(0, 1, cv.w, cv.h-1)
 	list, out := body, canvas{}
@@ -145,6 +152,9 @@ func (l *labs) drawModes(cv canvas) {
 			text, st := r.lab.Condition(), good
 			if r.lab.Name != r.info.Name {
 				text = r.lab.Name + ": " + text
+			}
+			if !l.env.cfg.Labs.Own(r.lab) {
+				text += ", by an engine"
 			}
 			if len(r.lab.Faults) > 0 {
 				st = bad
