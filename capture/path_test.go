@@ -45,6 +45,44 @@ func TestPathSpots(t *testing.T) {
 	}
 }
 
+// TestSpots: which namespaces, or links in them, a TARGET stands for.
+func TestSpots(t *testing.T) {
+	for _, c := range []struct{ lab, target, want string }{
+		{"vip", "lb:backend", "lb_5bxp84asc lb_5bxp84asc"},
+		{"vip", "service:web", "w1 w2 w3"},
+		{"ingress", "ingress", "ingress_sbox ingress_sbox ingress_sbox"},
+		{"ingress", "lb:ingress", "nothing is known as"},
+		{"bridge", "net:bridge", "nscope-lab-host/docker0"},
+		{"bridge", "c1/eth0", "c1/eth0"},
+		{"bridge", "if:docker0", "nscope-lab-host/docker0"},
+		{"bridge", "all", "c1 c2 host nscope-lab-host nscope-lab-out"},
+	} {
+		s, err := snapshot.Load("../docs/examples/lab-" + c.lab + ".json.zst")
+		if err != nil {
+			t.Fatal(err)
+		}
+		spots, err := Spots(topo.Build(s), c.target)
+		if err != nil {
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v", c.target, err)
+			}
+			continue
+		}
+		var got []string
+		for _, x := range spots {
+			name := x.Netns.Name
+			if x.Link != nil {
+				name += "/" + x.Link.Name
+			}
+			got = append(got, name)
+		}
+		slices.Sort(got)
+		if list := strings.Join(got, " "); list != c.want {
+			t.Errorf("%s, %s: %s, want %s", c.lab, c.target, list, c.want)
+		}
+	}
+}
+
 // echo is an echo request with an identification, that ways know again.
 func echo(t *testing.T, id byte, src, dst string) *packet.Packet {
 	t.Helper()

@@ -28,6 +28,7 @@ type Session struct {
 	decoder packet.Decoder
 	sources map[string]*source // by node id of the namespace, and of the link where one was asked for
 	done    []Counts           // of rings that are closed
+	busy    bool               // packets came since names were made
 	ended   chan struct{}      // closed when Run has ended
 	pkt     packet.Packet
 	event   text.Event
@@ -255,14 +256,16 @@ func (s *Session) Call(fn func()) bool {
 
 // SetFilter has another filter from now on, nil for none. It may be called by any goroutine but Run's.
 func (s *Session) SetFilter(f *filter.Filter) {
-	s.Call(func() {
-		for _, src := range s.sources {
-			if err := src.ring.SetProgram(s.program(src.spot, f)); err != nil {
-				s.Note("%s: %v", s.name(src), err)
-			}
+	s.Call(func() { s.setFilter(f) })
+}
+
+func (s *Session) setFilter(f *filter.Filter) {
+	for _, src := range s.sources {
+		if err := src.ring.SetProgram(s.program(src.spot, f)); err != nil {
+			s.Note("%s: %v", s.name(src), err)
 		}
-		s.Filter = f
-	})
+	}
+	s.Filter = f
 }
 
 // program is what the kernel runs for a filter: what it lets through is tested again.
@@ -346,6 +349,7 @@ func (s *Session) take(src *source, f *ring.Frame) bool {
 	if s.Filter != nil && !s.Filter.Match(&s.pkt, filter.Meta{Dir: filter.Dir(e.Dir), Workload: src.spot.Netns.ID}) {
 		return false
 	}
+	s.busy = true
 	e.Drop, e.DropShared, src.lost = src.lost, src.spot.Link == nil, 0
 	l.packets++
 	l.bytes += uint64(s.pkt.Len)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -133,6 +134,67 @@ func TestSession(t *testing.T) {
 	}
 	if n != 2 || len(r.Interfaces) != 1 || r.Stats[0] != (pcap.Stats{Received: 2}) {
 		t.Errorf("%d packets, %+v, %+v", n, r.Interfaces, r.Stats)
+	}
+}
+
+// TestNamesAnew: what is read while a capture runs has names in lines and filters mean what they do now.
+func TestNamesAnew(t *testing.T) {
+	h := nettest.New(t)
+	g := alone(t, h)
+	web := netip.MustParseAddr("127.0.0.1") // until it has started again
+	refilter := func(*topo.Graph) (*filter.Filter, error) {
+		if !web.IsValid() {
+			return nil, errors.New("nothing is known as web")
+		}
+		return filter.Parse("dst host "+web.String(), nil)
+	}
+	f, err := refilter(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(g, Config{Filter: f, Open: opens(h), Targets: []string{"all"}, Refilter: refilter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spots, err := Spots(g, "all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := s.Add(ctx, spots, true); err != nil {
+		t.Fatal(err)
+	}
+	events, done := make(chan netip.Addr, 1000), make(chan error, 1)
+	go func() {
+		done <- s.Run(ctx, func(e *text.Event) error { events <- e.Outer().Dst; return nil }, nil)
+	}()
+	ping := func() {
+		for _, a := range []string{"127.0.0.1", "127.0.0.2"} { // the answers go back to it
+			nettest.Run(t, h, "ping", "-c", "1", "-I", a, a)
+		}
+	}
+	for _, now := range []string{"127.0.0.1", "", "127.0.0.2"} {
+		if web, _ = netip.ParseAddr(now); !s.Call(func() { s.rejoin(ctx, g) }) {
+			t.Fatal("it has ended")
+		}
+		ping()
+		want := netip.MustParseAddr("127.0.0.1") // also while there is nothing of that name
+		if web.IsValid() {
+			want = web
+		}
+		for range 2 {
+			if got := <-events; got != want {
+				t.Errorf("web is %q: to %s", now, got)
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 0 {
+		t.Errorf("%d more", len(events))
 	}
 }
 

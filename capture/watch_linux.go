@@ -18,7 +18,8 @@ import (
 // watchEvery is how often it is looked whether a namespace has a holder but us.
 const watchEvery = time.Second
 
-// newEvery is after how many of these it is looked for new namespaces, where all were asked for.
+// newEvery is after how many of these it is looked for new namespaces, where all were asked for; and who has which address now, where packets
+// came meanwhile.
 const newEvery = 5
 
 // watch lets go of namespaces that only our ring holds any more, tells of links that go down or away, and has what (re)starts join.
@@ -32,16 +33,19 @@ func (s *Session) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		lost := make(chan bool, 1)
-		s.poller.Call(func() { lost <- s.dropDead() })
+		type looked struct{ lost, busy bool }
+		now := make(chan looked, 1)
+		s.poller.Call(func() { now <- looked{s.dropDead(), s.busy} })
+		busy := false
 		select {
 		case <-ctx.Done():
 			return
-		case l := <-lost:
-			missing = missing || l
+		case l := <-now:
+			missing, busy = missing || l.lost, l.busy
 		}
-		// What is asked for and not there is looked for every time; that there is something new among all, less often: it means to read the host.
-		if s.Refresh == nil || !missing && !(all && n%newEvery == 0) {
+		// What is asked for and not there is looked for every time; what is new, less often: it means to read the host.
+		named := !s.NoNames || s.Refilter != nil
+		if s.Refresh == nil || !missing && !(n%newEvery == 0 && (all || busy && named)) {
 			continue
 		}
 		g, err := s.Refresh(ctx)
@@ -167,8 +171,10 @@ func (s *Session) alive(ns *snapshot.Namespace) bool {
 
 // rejoin opens what the targets mean now; true where each of them means something.
 func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
+	s.busy = false
 	s.namer = NewNamer(g)
 	s.namer.None = s.NoNames
+	s.refilter(g)
 	for k, src := range s.sources {
 		n, ok := g.Node(src.spot.Netns.ID)
 		if !ok {
@@ -209,4 +215,14 @@ func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
 		}
 	}
 	return all
+}
+
+// refilter has names in the filter mean what they do now. A name that means nothing at the moment keeps what it meant.
+func (s *Session) refilter(g *topo.Graph) {
+	if s.Refilter == nil {
+		return
+	}
+	if f, err := s.Refilter(g); err == nil {
+		s.setFilter(f)
+	}
 }

@@ -140,6 +140,9 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && !path && f.payload() == capture.KeepPayload, NoNames: f.noNames,
 		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
 	}
+	if _, err := filter.Parse(expr, nil); expr != "" && err != nil { // it has names
+		c.Refilter = func(g *topo.Graph) (*filter.Filter, error) { return parseFilter(expr, g) }
+	}
 	if slices.Equal(targets, []string{"self"}) {
 		c.Open = func(context.Context, snapshot.NSID, string) (*netns.Handle, error) { return netns.Self() }
 	}
