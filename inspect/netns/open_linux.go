@@ -58,9 +58,9 @@ func (w way) open(want snapshot.NSID) (*Handle, error) {
 	}
 	fd, err := socketNS(w.pid, w.fd)
 	switch {
-	case err == unix.EBADF: // pidfd_getfd(2): it was closed since
+	case errors.Is(err, unix.EBADF): // pidfd_getfd(2): it was closed since
 		err = ErrGone
-	case err == unix.ENOTTY, err == unix.EOPNOTSUPP: // the number is another file's by now
+	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EOPNOTSUPP): // the number is another file's by now
 		err = ErrChanged
 	}
 	if err != nil {
