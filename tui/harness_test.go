@@ -21,6 +21,8 @@ type driver struct {
 	quit bool
 	said []tea.Msg
 	late chan tea.Msg // what came of commands that waited
+	// patience is how long a command may take that is not one of those.
+	patience time.Duration
 }
 
 // fakeSource delivers what a test gives it.
@@ -37,7 +39,7 @@ var noon = time.Date(2026, 3, 1, 12, 3, 4, 0, time.UTC)
 
 func newDriver(t testing.TB, w, h int, cfg Config, snaps ...*snapshot.Snapshot) *driver {
 	t.Helper()
-	d := &driver{t: t, src: &fakeSource{ch: make(chan Update)}, late: make(chan tea.Msg, 100)}
+	d := &driver{t: t, src: &fakeSource{ch: make(chan Update)}, late: make(chan tea.Msg, 100), patience: 50 * time.Millisecond}
 	if cfg.Source == nil {
 		cfg.Source = d.src
 	}
@@ -96,7 +98,7 @@ func (d *driver) run(cmd tea.Cmd, skipLast bool) {
 				d.send(m)
 			}
 		}
-	case <-time.After(50 * time.Millisecond): // it waits for something: a blink, the source
+	case <-time.After(d.patience): // it waits for something: a blink, the source
 		go func() { d.late <- <-msg }()
 	}
 }

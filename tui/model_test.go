@@ -1,67 +1,116 @@
 package tui
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/nscope/nscope/capture/text"
 	"github.com/nscope/nscope/topo/render"
 )
 
-// TestAnyKeyAnySize presses random keys and resizes at random: nothing may panic, and no frame may be larger than the
-// terminal.
+// keysFor is how long random keys are pressed at each size: NSCOPE_KEYS=60s for long.
+func keysFor(t *testing.T) time.Duration {
+	value := cmp.Or(os.Getenv("NSCOPE_KEYS"), "2s")
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		t.Fatalf("NSCOPE_KEYS=%s: %v", value, err)
+	}
+	return d
+}
+
+// TestAnyKeyAnySize presses random keys and resizes at random, while states, counters and events come, and captures and labs are at
+// work: nothing may panic, and no frame may be larger than the terminal.
 func TestAnyKeyAnySize(t *testing.T) {
-	names := []string{"enter", "esc", "tab", "shift+tab", "up", "down", "left", "right", "space", "backspace", "pgup", "pgdown", "home", "end", "ctrl+u", "ctrl+d"}
+	names := []string{"enter", "enter", "esc", "tab", "shift+tab", "up", "down", "left", "right", "space", "backspace", "pgup", "pgdown", "home", "end", "ctrl+u", "ctrl+d"}
 	for c := '!'; c <= '~'; c++ {
 		if c != 'q' {
 			names = append(names, string(c))
 		}
 	}
-	worlds := [][]string{{"docker-modes"}, {"swarm-node1", "swarm-node2"}, {"podman"}, {}}
-	for seed := range uint64(8) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			r := rand.New(rand.NewPCG(seed, 7))
-			d := newDriver(t, 80, 24, Config{ASCII: seed%2 == 1, NoColor: seed%3 == 1}, recorded(t, worlds[seed%4]...)...)
+	var worlds []*State
+	for _, w := range [][]string{{"docker-modes"}, {"swarm-node1", "swarm-node2"}, {"podman"}, {}} {
+		worlds = append(worlds, stateOf(recorded(t, w...), true))
+	}
+	sizes := [][2]int{{80, 24}, {120, 40}, {200, 60}}
+	took := keysFor(t)
+	t.Chdir(t.TempDir()) // pictures may be exported
+	for i, size := range sizes {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprintf("%dx%d-seed-%d", size[0], size[1], seed), func(t *testing.T) {
 			var trail []string
 			defer func() {
 				if p := recover(); p != nil {
-					t.Fatalf("seed %d: %v after %s", seed, p, strings.Join(trail, " "))
+					t.Fatalf("%v after %s\n%s", p, strings.Join(trail, " "), debug.Stack())
 				}
 			}()
-			for range 250 {
-				switch n := r.IntN(30); {
-				case n == 0:
-					w, h := r.IntN(220), r.IntN(70)
-					trail = append(trail, fmt.Sprintf("(%dx%d)", w, h))
-					d.m.Update(tea.WindowSizeMsg{Width: w, Height: h})
-				case n == 1:
-					world := worlds[r.IntN(4)]
-					trail = append(trail, fmt.Sprint(world))
-					d.m.Update(sourceMsg{Update{State: stateOf(recorded(t, world...), true)}, true})
-				default:
-					k := names[r.IntN(len(names))]
-					trail = append(trail, k)
-					d.pressOnly(k)
+			for n, end := uint64(0), time.Now().Add(took); time.Now().Before(end); n++ {
+				r := rand.New(rand.NewPCG(seed, n))
+				trail = trail[:0]
+				cfg := Config{ASCII: r.IntN(2) == 0, NoColor: r.IntN(3) == 0}
+				if r.IntN(4) > 0 {
+					cfg.Labs, cfg.Capture = &fakeLabs{}, func(context.Context, Tap) (Session, error) {
+						x := &fakeSession{events: make(chan *text.Event, 100), closed: make(chan struct{})}
+						for range 5 {
+							for _, e := range few(t) {
+								x.events <- e
+							}
+						}
+						return x, nil
+					}
 				}
-				check(t, d, trail)
+				d := newDriver(t, size[0], size[1], cfg)
+				d.patience = time.Millisecond
+				if k := r.IntN(len(worlds) + 1); k < len(worlds) {
+					trail = append(trail, fmt.Sprintf("(world %d)", k))
+					st := *worlds[k]
+					d.update(Update{State: &st})
+				}
+				for range 300 {
+					w, h := d.m.w, d.m.h
+					switch what := r.IntN(40); what {
+					case 0:
+						if w, h = r.IntN(220), r.IntN(70); r.IntN(2) == 0 {
+							w, h = sizes[i][0], sizes[i][1]
+						}
+						trail = append(trail, fmt.Sprintf("(%dx%d)", w, h))
+						d.send(tea.WindowSizeMsg{Width: w, Height: h})
+					case 1, 2:
+						k := r.IntN(len(worlds))
+						trail = append(trail, fmt.Sprintf("(world %d)", k))
+						st := *worlds[k]
+						u := Update{State: &st}
+						if old := d.m.env.state; old.Graph != nil && what == 2 {
+							u.Events = compare(old, &st, func(string) time.Time { return noon })
+						}
+						d.update(u)
+					case 3:
+						trail = append(trail, "(late)")
+						select {
+						case m := <-d.late:
+							if m != nil {
+								d.send(m)
+							}
+						default:
+						}
+					default:
+						k := names[r.IntN(len(names))]
+						trail = append(trail, k)
+						d.send(keyPress(k))
+					}
+					d.said = nil
+					check(t, d, trail)
+				}
 			}
 		})
-	}
-}
-
-// pressOnly presses a key and runs none of what it asks for but messages that are there at once.
-func (d *driver) pressOnly(k string) {
-	_, cmd := d.m.Update(keyPress(k))
-	if cmd == nil || d.m.prompt.open() {
-		return
-	}
-	switch m := cmd().(type) {
-	case openMsg, gotoMsg, sayMsg, captureMsg:
-		d.m.Update(m)
 	}
 }
 

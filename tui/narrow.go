@@ -14,36 +14,57 @@ func (e *env) filtered() (g *topo.Graph, shown int) {
 	if len(e.filter.terms) == 0 {
 		return whole, len(whole.Nodes)
 	}
-	k := keeper{g: whole, keep: map[string]bool{}}
-	k.up, k.down = map[string]bool{}, map[string]bool{}
+	k := keeper{g: whole, keep: make(map[string]bool, len(whole.Nodes)), up: make(map[string]bool, len(whole.Nodes)), down: map[string]bool{}}
+	var fields []string
 	for i := range whole.Nodes {
 		n := &whole.Nodes[i]
-		if n.Attrs.Type == "loopback" || !e.filter.match(nodeName(n), append(words(n), e.hostWord(n.Host))...) {
+		if n.Attrs.Type == "loopback" {
+			continue
+		}
+		if fields = append(words(fields[:0], n), e.hostWord(n.Host)); !e.filter.match(nodeName(n), fields...) {
 			continue
 		}
 		shown++
 		k.upward(n.ID)
 		k.downward(n.ID)
 	}
-	part := &topo.Graph{Schema: whole.Schema, Hosts: whole.Hosts, Gaps: whole.Gaps}
-	for _, n := range whole.Nodes {
-		if k.keep[n.ID] {
-			part.Nodes = append(part.Nodes, n)
+	nodes, edges := 0, 0
+	for i := range whole.Nodes {
+		if k.keep[whole.Nodes[i].ID] || whole.Nodes[i].Attrs.Type == "loopback" {
+			nodes++
 		}
 	}
-	for _, x := range whole.Edges {
-		if k.keep[x.From] && (k.keep[x.To] || x.Kind == topo.EdgeBackend) {
-			part.Edges = append(part.Edges, x)
+	if nodes == len(whole.Nodes) {
+		return whole, shown // all but what is not drawn anyway
+	}
+	kept := func(x *topo.Edge) bool { return k.keep[x.From] && (k.keep[x.To] || x.Kind == topo.EdgeBackend) }
+	for i := range whole.Edges {
+		if kept(&whole.Edges[i]) {
+			edges++
+		}
+	}
+	part := &topo.Graph{Schema: whole.Schema, Hosts: whole.Hosts, Gaps: whole.Gaps, Nodes: make([]topo.Node, 0, nodes), Edges: make([]topo.Edge, 0, edges)}
+	for i := range whole.Nodes {
+		if k.keep[whole.Nodes[i].ID] {
+			part.Nodes = append(part.Nodes, whole.Nodes[i])
+		}
+	}
+	for i := range whole.Edges {
+		if kept(&whole.Edges[i]) {
+			part.Edges = append(part.Edges, whole.Edges[i])
 		}
 	}
 	return part, shown
 }
 
-// words are what a filter looks at beside the name.
-func words(n *topo.Node) []string {
+// words appends what a filter looks at beside the name.
+func words(to []string, n *topo.Node) []string {
 	a := &n.Attrs
-	return append([]string{string(n.Kind), a.Type, a.Role, a.Engine, a.Image, a.Mode, a.State, a.MAC, a.Network, a.Driver, a.Pod, a.Service, a.Node, a.Address, inode(a.Inode)},
-		strings.Join(a.Addrs, " "), strings.Join(a.Networks, " "), strings.Join(a.VIPs, " "), strings.Join(a.Ports, " "), strings.Join(a.Subnets, " "))
+	to = append(to, string(n.Kind), a.Type, a.Role, a.Engine, a.Image, a.Mode, a.State, a.MAC, a.Network, a.Driver, a.Pod, a.Service, a.Node, a.Address, inode(a.Inode))
+	for _, list := range [][]string{a.Addrs, a.Networks, a.VIPs, a.Ports, a.Subnets} {
+		to = append(to, list...)
+	}
+	return to
 }
 
 // hostWord is the name of a host for a filter, "" where it is no difference: there is one.

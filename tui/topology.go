@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
@@ -16,12 +18,25 @@ type topology struct {
 	shown int         // how many nodes pass, of all
 
 	w, h  int
+	laid  laid // what the layout was made of, and for
 	fresh bool // what is laid out is of this graph and width
 	drawn bool // as a picture, not as a tree
 	pic   picture
 	tree  treeView
 
 	id string // the node under the cursor, whatever draws it
+}
+
+// laid is what a layout depends on beside the filter.
+type laid struct {
+	of   *topo.Graph
+	w, h int
+	wide bool
+}
+
+// sameNodes tells whether two parts of one graph have the same nodes.
+func sameNodes(a, b *topo.Graph) bool {
+	return slices.EqualFunc(a.Nodes, b.Nodes, func(x, y topo.Node) bool { return x.ID == y.ID })
 }
 
 // drawing is one of the two ways to show it.
@@ -130,7 +145,14 @@ func (t *topology) prepare() {
 	if t.fresh || t.w == 0 {
 		return
 	}
-	t.graph, t.shown = t.env.filtered()
+	g, shown := t.env.filtered()
+	t.shown = shown
+	now := laid{t.env.state.Graph, t.w, t.h, t.env.wide}
+	if t.graph != nil && now == t.laid && sameNodes(t.graph, g) {
+		t.fresh = true // another letter of a filter that lets the same pass
+		return
+	}
+	t.graph, t.laid = g, now
 	t.drawn = t.w >= render.WiringLeast
 	t.drawing().layout(t.graph, t.w, t.h, t.id)
 	t.fresh = true

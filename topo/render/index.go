@@ -30,10 +30,17 @@ type index struct {
 }
 
 func newIndex(g *topo.Graph) *index {
+	// Maps that grow cost more than all else here, on a host with thousands of links.
+	n, spaces := len(g.Nodes), 0
+	for i := range g.Nodes {
+		if g.Nodes[i].Kind == topo.KindNetns {
+			spaces++
+		}
+	}
 	ix := &index{
-		g: g, node: map[string]*topo.Node{}, out: map[string][]*topo.Edge{}, in: map[string][]*topo.Edge{},
-		netnsOf: map[string]*topo.Node{}, links: map[string][]*topo.Node{}, containers: map[string][]*topo.Node{},
-		homeOf: map[string]*topo.Node{}, peer: map[string]*topo.Node{}, master: map[string]*topo.Node{},
+		g: g, node: make(map[string]*topo.Node, n), out: make(map[string][]*topo.Edge, n), in: make(map[string][]*topo.Edge, n),
+		netnsOf: make(map[string]*topo.Node, n-spaces), links: make(map[string][]*topo.Node, spaces), containers: make(map[string][]*topo.Node, spaces),
+		homeOf: make(map[string]*topo.Node, spaces), peer: make(map[string]*topo.Node, n-spaces), master: make(map[string]*topo.Node, spaces),
 		ports: map[string][]*topo.Node{}, parent: map[string]*topo.Node{}, children: map[string][]*topo.Node{},
 		networks: map[string][]*topo.Node{}, loopback: map[string]bool{},
 	}

@@ -71,16 +71,17 @@ func (s *shower) namespace(ns *topo.Node) {
 	}
 	s.pairs("COUNTERS", counters)
 	rows = nil
+	names := map[snapshot.NSID]string{}
+	s.each(topo.KindNetns, func(n *topo.Node) {
+		if x := s.g.Namespace(n); x != nil && n.Host == ns.Host && len(raw.NSIDs) > 0 {
+			names[x.ID] = nsName(n)
+		}
+	})
 	for _, p := range raw.NSIDs {
-		name := p.Namespace.Short()
+		name := cmp.Or(names[p.Namespace], p.Namespace.Short())
 		if p.Namespace == "" {
 			name = "not known"
 		}
-		s.each(topo.KindNetns, func(n *topo.Node) {
-			if x := s.g.Namespace(n); x != nil && x.ID == p.Namespace && n.Host == ns.Host {
-				name = nsName(n)
-			}
-		})
 		rows = append(rows, []string{strconv.Itoa(p.NSID), name})
 	}
 	s.table("NSIDS", cols(">NSID", "NAMESPACE"), rows)
