@@ -33,6 +33,8 @@ type Config struct {
 	// Refresh reads the host anew, and Targets are what is asked for: what (re)starts under one of these names joins. nil: nothing joins.
 	Refresh func(context.Context) (*topo.Graph, error)
 	Targets []string
+	// Await looks from the beginning for targets that have no spot yet.
+	Await bool
 	// Refilter makes the filter anew by what Refresh has read, where it has names in it whose addresses may be others by now; nil: it has none.
 	Refilter func(*topo.Graph) (*filter.Filter, error)
 }

@@ -26,7 +26,7 @@ const newEvery = 5
 func (s *Session) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	missing, all := false, slices.Contains(s.Targets, "all")
+	missing, all := s.Await, slices.Contains(s.Targets, "all")
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():

@@ -28,6 +28,7 @@ type captureFlags struct {
 	headers, noPayload bool
 	explain, all, path bool
 	flows, stats       bool
+	wait               bool
 }
 
 func newCapture(a *app) *cobra.Command {
@@ -55,7 +56,7 @@ A container that is called like one is container:NAME. Every packet is tested
 on all its headers; what cannot be done so is an error.
 
 A container that restarts under the name that was asked for joins again by
-itself; one that ends is let go of.`,
+itself; one that ends is let go of. With --wait it need not be there yet.`,
 		Example: `  nscope capture web                        all packets of a container
   nscope capture web db tcp port 5432       of two, filtered
   nscope capture host vni 4097 and inner host 10.0.1.3
@@ -64,6 +65,7 @@ itself; one that ends is let go of.`,
   nscope capture host -w host.pcapng.zst -C 100 -W 10
   nscope capture all icmp or arp
   nscope capture web -o json | jq .summary
+  nscope capture web --wait                 from its first packet on, once it starts
   nscope capture web --flows                its conversations, live
   nscope capture -r net.pcapng --stats      who talks with whom in a file
   nscope capture -r net.pcapng encap vxlan  read a file`,
@@ -73,6 +75,7 @@ itself; one that ends is let go of.`,
 	fl := c.Flags()
 	fl.StringArrayVar(&f.on, "on", nil, "only the links of this `NAME` (eth0); repeat for several")
 	fl.BoolVar(&f.path, "path", false, "show the way of each packet between two targets: every interface that it comes by")
+	fl.BoolVar(&f.wait, "wait", false, "wait for targets that are not there yet")
 	fl.BoolVar(&f.flows, "flows", false, "conversations in place of packets: bytes, rate, handshake, what was sent again")
 	fl.BoolVar(&f.stats, "stats", false, "who talks with whom in place of packets, all conversations of a pair together")
 	fl.StringVarP(&f.write, "write", "w", "", "write pcapng to `FILE`, - for standard output, instead of lines")

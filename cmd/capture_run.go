@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nscope/nscope/capture"
 	"github.com/nscope/nscope/capture/filter"
-	"github.com/nscope/nscope/capture/packet"
 	"github.com/nscope/nscope/capture/pcap"
 	"github.com/nscope/nscope/capture/text"
 	"github.com/nscope/nscope/inspect"
@@ -48,6 +44,8 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		return usagef("-W says how many files are kept: when a file ends is said by -C or -G")
 	case f.headers && f.noPayload:
 		return usagef("--headers-only cuts the payload, --no-payload blanks it: one of them")
+	case f.wait && (f.read != "" || f.path || len(targets) == 0):
+		return usagef("--wait is for targets: nscope capture web --wait")
 	case f.flows && f.stats:
 		return usagef("--flows lists conversations, --stats pairs: one of them")
 	case (f.flows || f.stats) && (f.write != "" || f.path || f.hex):
@@ -106,13 +104,24 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		return err
 	}
 	var spots []capture.Spot
+	var waiting []string
 	if path {
 		if spots, err = capture.PathSpots(g, targets[0], targets[1]); err != nil {
 			return err
 		}
 		refresh = nil // what it crosses may have changed with what restarts
-	} else if spots, err = captureSpots(g, targets); err != nil {
-		return err
+	} else {
+		var missing []*topo.NotFoundError
+		spots, missing, err = spotsThere(g, targets)
+		if err == nil && len(missing) > 0 && !f.wait {
+			err = missing[0]
+		}
+		if err != nil {
+			return err
+		}
+		for _, m := range missing {
+			waiting = append(waiting, m.Target)
+		}
 	}
 	var known []pcap.Name
 	if !f.noNames {
@@ -138,7 +147,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 	}
 	c := capture.Config{
 		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && !path && f.payload() == capture.KeepPayload, NoNames: f.noNames,
-		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets,
+		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets, Await: len(waiting) > 0,
 	}
 	if _, err := filter.Parse(expr, nil); expr != "" && err != nil { // it has names
 		c.Refilter = func(g *topo.Graph) (*filter.Filter, error) { return parseFilter(expr, g) }
@@ -154,7 +163,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		s.Close()
 		return netns.Denied("its namespaces", err)
 	}
-	if len(spots) > 1 || everything {
+	if len(spots) > 1 || len(targets) > 1 || everything {
 		out.order, out.drained = &lineOrder{}, s.Drained
 	}
 	out.dropped = s.Dropped
@@ -163,6 +172,9 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		spaces[x.Netns.ID] = true
 	}
 	note("capturing in %s", counted(len(spaces), "namespace"))
+	if len(waiting) > 0 {
+		note("waiting for %s", strings.Join(waiting, ", "))
+	}
 	take, idle := out.take, out.idle
 	flows := a.flowSink(out)
 	if flows != nil {
@@ -205,15 +217,27 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 }
 
 // captureSpots are those of all targets.
-func captureSpots(g *topo.Graph, targets []string) (out []capture.Spot, err error) {
+func captureSpots(g *topo.Graph, targets []string) ([]capture.Spot, error) {
+	out, missing, err := spotsThere(g, targets)
+	if err == nil && len(missing) > 0 {
+		err = missing[0]
+	}
+	return out, err
+}
+
+// spotsThere are those of the targets that are there.
+func spotsThere(g *topo.Graph, targets []string) (out []capture.Spot, missing []*topo.NotFoundError, err error) {
 	for _, t := range targets {
 		s, err := capture.Spots(g, t)
-		if err != nil {
-			return nil, err
+		var not *topo.NotFoundError
+		if errors.As(err, &not) {
+			missing = append(missing, not)
+		} else if err != nil {
+			return nil, nil, err
 		}
 		out = append(out, s...)
 	}
-	return out, nil
+	return out, missing, nil
 }
 
 // captureSummary says what came by each interface, and what the kernel had no room for.
@@ -252,110 +276,4 @@ func dropped(n uint64) string {
 		return ""
 	}
 	return fmt.Sprintf(", %d dropped by the kernel: the ring was full (a filter, -s or -w makes it faster)", n)
-}
-
-// captureFile reads a file.
-func (a *app) captureFile(ctx context.Context, f *captureFlags, expr string) error {
-	in := a.in
-	if f.read != "-" {
-		fd, err := os.Open(f.read)
-		if err != nil {
-			return err
-		}
-		defer fd.Close()
-		in = fd
-	}
-	r, err := pcap.Open(in)
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", f.read, err)
-	}
-	defer r.Close()
-	var g *topo.Graph
-	if len(a.from) > 0 {
-		snaps, err := a.snapshots(ctx)
-		if err != nil {
-			return err
-		}
-		g = topo.Build(snaps...)
-	}
-	flt, err := parseFilter(expr, g)
-	if err != nil {
-		return err
-	}
-	// The file's own names stand before its packets.
-	var rec pcap.Record
-	next := r.Next(&rec)
-	var known []pcap.Name
-	if !f.noNames {
-		known = fileNames(g, r)
-	}
-	out, err := a.captureSink(f, known)
-	if err != nil {
-		return err
-	}
-	take := out.take
-	flows := a.flowSink(out)
-	if flows != nil {
-		take = flows.take
-	}
-	places := capture.NewFilePlaces(r, g, f.noNames)
-	d := packet.Decoder{Checksums: true}
-	if g != nil {
-		d.VXLANPorts = capture.VXLANPorts(g)
-	}
-	var p packet.Packet
-	e := text.Event{Packet: &p}
-	for n := 0; n&0xff != 0 || ctx.Err() == nil; n++ { // the question takes a lock
-		if n > 0 {
-			next = r.Next(&rec)
-		}
-		if err = next; err != nil {
-			break
-		}
-		d.Decode(&p, rec.Data, rec.Len, r.Interfaces[rec.Interface].Link)
-		e.Nanos, e.Dir, e.Drop = rec.Nanos, text.Dir(rec.Dir), rec.Drop
-		e.Place = places.Of(rec.Interface)
-		if flt != nil && !flt.Match(&p, filter.Meta{Dir: filter.Dir(rec.Dir), Workload: places.Workload(rec.Interface)}) {
-			continue
-		}
-		if err = take(&e); err != nil {
-			break
-		}
-	}
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	if flows != nil {
-		if e := flows.end(); e != nil {
-			return e
-		}
-	}
-	if e := out.end(nil, 0, nil); e != nil {
-		return e
-	}
-	switch {
-	case err == nil, errors.Is(err, errEnough):
-		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%s is cut off: what was whole was read", f.read)
-	}
-	return fmt.Errorf("cannot read %s: %w", f.read, err)
-}
-
-// fileNames are names for addresses to be written: the topology's, and those that a file has of others.
-func fileNames(g *topo.Graph, r *pcap.Reader) (out []pcap.Name) {
-	known := map[netip.Addr]bool{}
-	if g != nil {
-		out = capture.Addresses(g)
-		for _, n := range out {
-			known[n.Addr] = true
-		}
-	}
-	for _, n := range slices.Backward(r.Names) { // of two, the later one is read
-		if !known[n.Addr] {
-			known[n.Addr] = true
-			out = append(out, n)
-		}
-	}
-	return out
 }

@@ -209,6 +209,29 @@ func TestCaptureLetsGo(t *testing.T) {
 	}
 }
 
+// TestCaptureWaits: what is asked for need not be there yet.
+func TestCaptureWaits(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping")
+	name := fmt.Sprintf("nscope-capwait%d", os.Getpid())
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	c := startCapture(t, name, "--wait", "-c", "1", "icmp")
+	c.until("waiting for " + name)
+	ip("netns", "add", name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	ip("-n", name, "link", "set", "lo", "up")
+	c.until(name + ": capturing")
+	ip("netns", "exec", name, "ping", "-c", "1", "127.0.0.1")
+	if out := c.end(false); !strings.Contains(out, name+"/lo") || !strings.Contains(out, "ICMP echo request") {
+		t.Errorf("%q", out)
+	}
+}
+
 // TestCaptureOneLink: the one link of a namespace that is asked for goes, and what comes under its name joins.
 func TestCaptureOneLink(t *testing.T) {
 	nettest.NeedsRoot(t)
