@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/nscope/nscope/capture/internal/corpus"
@@ -14,6 +15,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("inner host 10.0.1.2 and tcp port 80")
 	f.Add("vni 4097 and encap vxlan or dir in")
+	for _, again := range []string{":", "(", "not ", "1:", "f.", "0-"} { // each byte is looked at a few times, not as often as there are bytes
+		f.Add("mpls 100" + strings.Repeat(again, (maxExpr-8)/len(again)))
+	}
 	frames := corpus.New(3).Frames(40, 30)
 	var d packet.Decoder
 	f.Fuzz(func(t *testing.T, expr string) {

@@ -53,10 +53,13 @@ var (
 	reWord   = regexp.MustCompile(`^[A-Za-z0-9_]([-_.A-Za-z0-9]*[_.A-Za-z0-9])?`)
 	reNumber = regexp.MustCompile(`^(0[xX][0-9A-Fa-f]+|[0-9]+)`)
 	reDotted = regexp.MustCompile(`^[0-9]+(\.[0-9]+){1,3}`)
-	reMAC    = regexp.MustCompile(`^[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}|^[0-9A-Fa-f]{1,2}(-[0-9A-Fa-f]{1,2}){5}|^[0-9A-Fa-f]{1,2}(\.[0-9A-Fa-f]{1,2}){5}|^[0-9A-Fa-f]{4}(\.[0-9A-Fa-f]{4}){2}|^[0-9A-Fa-f]{12}\b`)
+	reMAC    = regexp.MustCompile(`^(?:[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}|[0-9A-Fa-f]{1,2}(-[0-9A-Fa-f]{1,2}){5}|[0-9A-Fa-f]{1,2}(\.[0-9A-Fa-f]{1,2}){5}|[0-9A-Fa-f]{4}(\.[0-9A-Fa-f]{4}){2}|[0-9A-Fa-f]{12}\b)`)
 	reColons = regexp.MustCompile(`^[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(:[0-9]+(\.[0-9]+){3})?`)
 	symbols  = []string{"&&", "||", "<<", ">>", "<=", ">=", "==", "!=", "&", "|", "!", "=", "<", ">", "+", "-", "*", "/", "%", "^", "[", "]", "(", ")", ":"}
 )
+
+// maxAddr is more than any address takes: what is longer is none.
+const maxAddr = 64
 
 // maxExpr bounds an expression; kernels and people do with less.
 const maxExpr = 16 << 10
@@ -110,10 +113,11 @@ func lexOne(s string) (token, bool) {
 			best = token{kind: k, text: text}
 		}
 	}
-	take(hwaddr, reMAC.FindString(s)) // the first of what is equally long
+	head := s[:min(len(s), maxAddr)]
+	take(hwaddr, reMAC.FindString(head)) // the first of what is equally long
 	take(number, reNumber.FindString(s))
 	take(address, reDotted.FindString(s))
-	if m := reColons.FindString(s); m != "" {
+	if m := reColons.FindString(head); m != "" {
 		if a, err := netip.ParseAddr(m); err == nil && a.Is6() {
 			take(address6, m)
 		}
