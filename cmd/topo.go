@@ -22,11 +22,11 @@ that only an engine claims and the kernel does not prove is marked so. Devices
 that the kernel made by itself and nobody uses (gre0, sit0, bond0 ...) are left
 out of the tree and of pictures, but for -v and -o wide.
 
-With --matrix: which bridged network may talk to which, to the host and to the
+With --matrix: which network may talk to which, to the host and to the
 outside, found by evaluating rules, routes and bridges for the first packet of
 a connection to a port that nothing publishes (or --port): yes, no, nat (with
 another source address) or unknown; -v and -o json name the rule that decided.
-Networks of which no rules of a host decide are named below.`,
+Networks that nothing which was read carries are named below.`,
 		Example: `  nscope topo
   nscope topo net:backend
   nscope topo --matrix

@@ -82,11 +82,13 @@ type matrixer struct {
 	closed string
 }
 
-// matrixNet is a network with its bridge and up to two members.
+// matrixNet is a network with its bridge, or the parent of its links, and up to two members.
 type matrixNet struct {
 	name    string
 	br      *snapshot.Link
-	prefix  netip.Prefix // the bridge's address and length
+	parent  *snapshot.Link // of macvlans and ipvlans, where there is no bridge
+	overlay bool
+	prefix  netip.Prefix // the bridge's address and length; without a bridge the subnet
 	members []matrixMember
 }
 
@@ -94,9 +96,13 @@ type matrixMember struct {
 	addr netip.Addr
 	mac  string
 	port string // of the bridge; empty for an address that nobody has
+	// link, sp and of are a macvlan's or ipvlan's: where it is, and what that is called.
+	link *snapshot.Link
+	sp   *space
+	of   string
 }
 
-// Matrix evaluates which network may talk to which: one matrix for each namespace that carries bridged networks, and IP
+// Matrix evaluates which network may talk to which: one matrix for each namespace that carries networks, and IP
 // version. left are the networks of which no rules of a namespace decide.
 func (g *Graph) Matrix(o MatrixOptions) (out []Matrix, left []MatrixLeft) {
 	type key struct {
@@ -113,12 +119,22 @@ func (g *Graph) Matrix(o MatrixOptions) (out []Matrix, left []MatrixLeft) {
 		fit := false
 		for _, e := range g.In(n.ID, EdgeCarries) {
 			l, ok := g.Node(e.From)
-			if !ok || l.Kind != KindLink {
+			if !ok {
 				continue
+			}
+			overlay := l.Kind == KindNetns
+			if overlay {
+				if l = g.vxlanBridge(l); l == nil {
+					continue
+				}
 			}
 			ns, ok := g.Netns(l)
 			for _, fam := range []string{"ip", "ip6"} {
-				if m, ok2 := g.matrixNet(n.Name, l, fam); ok && ok2 && g.space(ns) != nil {
+				m, ok2 := g.matrixNet(n.Name, l, fam)
+				if m.overlay = overlay; l.Attrs.Type != "bridge" {
+					m, ok2 = g.matrixParent(n, l, fam)
+				}
+				if ok && ok2 && g.space(ns) != nil {
 					nets[key{ns, fam}] = append(nets[key{ns, fam}], m)
 					fit = true
 				}
@@ -154,9 +170,9 @@ func (g *Graph) whyLeft(n *Node) string {
 		switch {
 		case !ok:
 		case c.Kind == KindNetns:
-			return "its members are bridged in " + c.Name + g.on(c) + " and by tunnels, with no way from there to other networks"
+			return "the bridge in " + c.Name + g.on(c) + " has no address"
 		case c.Attrs.Type != "bridge":
-			return "its packets pass no rules of a host: " + g.linkPhrase(c) + " and the switch behind it decide"
+			return "none of its members that sit on " + g.linkPhrase(c) + " was read"
 		default:
 			return "its bridge has no address"
 		}
@@ -220,14 +236,26 @@ func (m *matrixer) matrix(ns *Node, fam string, nets []matrixNet) Matrix {
 			if i == j {
 				out.Cells = append(out.Cells, m.within(a))
 			} else {
-				out.Cells = append(out.Cells, m.across(a, nets[j].name, nets[j].members[0].addr, nets[j].br.Name))
+				out.Cells = append(out.Cells, m.between(a, &nets[j]))
 			}
 		}
-		out.Cells = append(out.Cells, m.across(a, matrixHost, a.prefix.Addr(), ""))
-		out.Cells = append(out.Cells, m.across(a, matrixOutside, outsideAddr, ""))
+		switch {
+		case a.parent == nil:
+			out.Cells = append(out.Cells, m.across(a, matrixHost, a.prefix.Addr(), ""))
+			out.Cells = append(out.Cells, m.across(a, matrixOutside, outsideAddr, ""))
+		default:
+			if at := a.parentAddr(fam); at.IsValid() {
+				out.Cells = append(out.Cells, m.fromParent(a, matrixHost, at))
+			}
+			out.Cells = append(out.Cells, m.fromParent(a, matrixOutside, outsideAddr))
+		}
 	}
 	r, ok := s.Route(ruleset.RouteQuery{Dst: outsideAddr})
 	for i := range nets {
+		if nets[i].parent != nil {
+			out.Cells = append(out.Cells, m.outsideToParent(&nets[i]))
+			continue
+		}
 		dst := nets[i].members[0].addr
 		c := MatrixCell{From: matrixOutside, To: nets[i].name, May: MayUnknown, Src: outsideAddr, Dst: dst}
 		switch {
@@ -258,23 +286,45 @@ func (m *matrixer) first(src, dst netip.Addr) ruleset.Packet {
 	return ruleset.First(protoNumber(cmp.Or(m.o.Proto, "tcp")), netip.AddrPortFrom(src, matrixPort), netip.AddrPortFrom(dst, cmp.Or(m.o.Port, matrixPort)))
 }
 
-// across is the way from a network to an address elsewhere; out is the bridge by which it must leave, "" for any.
+// between is the way from one network to another.
+func (m *matrixer) between(a, b *matrixNet) MatrixCell {
+	dst := b.members[0].addr
+	switch {
+	case a.parent != nil:
+		return m.fromParent(a, b.name, dst)
+	case b.parent != nil:
+		c := MatrixCell{From: a.name, To: b.name, Src: a.members[0].addr, Dst: dst}
+		m.toParent(&c, b, m.walk(a, dst))
+		return c
+	}
+	return m.across(a, b.name, dst, b.br.Name)
+}
+
+// across is the way from a bridged network to an address elsewhere; out is the bridge by which it must leave, "" for any.
 func (m *matrixer) across(a *matrixNet, to string, dst netip.Addr, out string) MatrixCell {
+	c := MatrixCell{From: a.name, To: to, Src: a.members[0].addr, Dst: dst}
+	m.judge(&c, m.walk(a, dst), out)
+	return c
+}
+
+// walk leads a packet of a bridged network's member through the namespace.
+func (m *matrixer) walk(a *matrixNet, dst netip.Addr) ruleset.Fate {
 	from := a.members[0]
-	c := MatrixCell{From: a.name, To: to, Src: from.addr, Dst: dst}
 	p := m.first(from.addr, dst)
 	in := a.br.Name
 	if from.port != "" {
 		in = from.port
 		p.SrcMAC, p.DstMAC, p.Known = from.mac, a.br.MAC, p.Known|ruleset.FMAC
 	}
-	m.judge(&c, m.s.Walk(p, in), out)
-	return c
+	return m.s.Walk(p, in)
 }
 
 // within is the way between two members of a network: over its bridge. Where it has no two, what the rules would do with a
 // packet between any.
 func (m *matrixer) within(a *matrixNet) MatrixCell {
+	if a.parent != nil {
+		return m.withinParent(a)
+	}
 	x, y := a.members[0], a.members[1]
 	c := MatrixCell{From: a.name, To: a.name, Src: x.addr, Dst: y.addr}
 	p := m.first(x.addr, y.addr)
@@ -284,6 +334,7 @@ func (m *matrixer) within(a *matrixNet) MatrixCell {
 		return c
 	}
 	m.judge(&c, m.s.WalkBridge(p, a.br.Name), "")
+	a.tunnelled(&c)
 	return c
 }
 

@@ -37,6 +37,9 @@ func NewSpace(ns *snapshot.Namespace) *Space {
 	return s
 }
 
+// Link is the interface of that name, nil where there is none.
+func (s *Space) Link(name string) *snapshot.Link { return s.byName[name] }
+
 // Owns tells whether packets to an address are delivered in the namespace itself.
 func (s *Space) Owns(a netip.Addr) bool { return a.IsLoopback() || s.local[a] != nil }
 

@@ -98,6 +98,23 @@ func (s *Space) walk(p Packet, in, port string, behind netip.Addr) Fate {
 	})
 }
 
+// Pass says what becomes of a packet at a device that hands it on to another one: at its ingress or egress hook alone.
+func (s *Space) Pass(p Packet, dev, hook string) Fate {
+	ways := maxWays
+	w := &walker{s: s, ways: &ways}
+	l := s.byName[dev]
+	if l == nil {
+		return Fate{End: Unsure, Packet: p, Why: "there is no interface " + dev}
+	}
+	p.In, p.Out, p.Known = Iface{}, Iface{}, p.Known|FIn|FOut
+	if hook == "ingress" {
+		p.In = iface(l)
+	} else {
+		p.Out = iface(l)
+	}
+	return w.hook(At{"netdev", hook}, p, func(w *walker, p Packet, _ bool) Fate { return w.end(Sent, p, "") })
+}
+
 // WalkBridge says what becomes of a packet between two ports of a bridge, whichever they are: only rules are asked, and of
 // the ports nothing is known.
 func (s *Space) WalkBridge(p Packet, bridge string) Fate {

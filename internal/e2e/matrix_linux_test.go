@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/topo"
+)
+
+// TestMatrixWithoutBridge holds the matrix of networks that no bridge of a host carries against pings really sent: members that sit on
+// a link, and those of an overlay. Rules are put where their packets pass: in members, on the device below, in the overlay's namespace.
+func TestMatrixWithoutBridge(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ping", "nft")
+	nscope := binary(t)
+	drop := func(hook string) string {
+		return "table ip t { chain c { type filter hook " + hook + " priority 0; icmp type echo-request counter drop; }; }"
+	}
+	type rule struct {
+		at, nft string
+		// cells are what it makes of "FROM TO", where it changes them.
+		cells map[string]string
+	}
+	for _, mode := range []struct {
+		name, network string
+		cells         map[string]string
+		rules         []rule
+	}{
+		{"macvlan", "lan", map[string]string{"lan lan": topo.MayYes, "lan host": topo.MayNo, "lan outside": topo.MayYes, "outside lan": topo.MayYes}, []rule{
+			{"c1", drop("output"), map[string]string{"lan lan": topo.MayNo, "lan host": topo.MayNo, "lan outside": topo.MayNo}},
+			{"c2", drop("input"), map[string]string{"lan lan": topo.MayNo}},
+			{"c1", drop("input"), map[string]string{"outside lan": topo.MayNo}},
+			{"host", `table netdev t { chain c { type filter hook ingress device "eth0" priority 0; ip daddr 192.0.2.102 icmp type echo-request drop; }; }`, map[string]string{"lan lan": topo.MayNo}},
+			{"host", `table netdev t { chain c { type filter hook egress device "eth0" priority 0; icmp type echo-request drop; }; }`, map[string]string{"lan outside": topo.MayNo}},
+			// What the host does with its own packets is nothing to them.
+			{"host", "table ip t { chain c { type filter hook forward priority 0; policy drop; }; chain d { type filter hook input priority 0; policy drop; }; }", nil},
+		}},
+		{"overlay", "backend", map[string]string{"backend backend": topo.MayYes, "backend outside": topo.MayNo, "outside backend": topo.MayNo}, []rule{
+			{"ov1", "table bridge t { chain c { type filter hook forward priority 0; ip protocol icmp icmp type echo-request drop; }; }", map[string]string{"backend backend": topo.MayNo}},
+			{"ov1", "table bridge t { chain c { type filter hook forward priority 0; ip protocol tcp drop; }; }", nil},
+		}},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			lab := fmt.Sprintf("m%d", os.Getpid())
+			run := func(args ...string) []byte {
+				t.Helper()
+				out, err := exec.Command(nscope, args...).Output()
+				if err != nil {
+					t.Fatalf("nscope %v: %v\n%s", args, err, out)
+				}
+				return out
+			}
+			run("lab", "up", mode.name, "--name", lab)
+			t.Cleanup(func() { run("lab", "down", lab) })
+			inode := func(name string) string {
+				st, err := os.Stat("/run/netns/nscope-" + lab + "-" + name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return ":" + strconv.FormatUint(st.Sys().(*syscall.Stat_t).Ino, 10)
+			}
+			at := "host"
+			if mode.name == "overlay" {
+				at = "ov1"
+			}
+			home := inode(at)
+			in := func(name string, args ...string) (string, error) {
+				out, err := exec.Command("ip", append([]string{"netns", "exec", "nscope-" + lab + "-" + name}, args...)...).CombinedOutput()
+				return string(out), err
+			}
+			// owner is the namespace of an address of a member.
+			owner := func(a netip.Addr) string {
+				for _, c := range []string{"c1", "c2", "c3", "c4"} {
+					if _, err := os.Stat("/run/netns/nscope-" + lab + "-" + c); err != nil {
+						continue
+					}
+					if out, err := in(c, "ip", "-o", "addr"); err == nil && strings.Contains(out, " "+a.String()+"/") {
+						return c
+					}
+				}
+				return ""
+			}
+			check := func(what string, want map[string]string) (pinged map[string]int) {
+				t.Helper()
+				pinged = map[string]int{}
+				var all []topo.Matrix
+				if err := json.Unmarshal(run("topo", "--matrix", "--port", "icmp", "-o", "json"), &all); err != nil {
+					t.Fatal(err)
+				}
+				i := slices.IndexFunc(all, func(m topo.Matrix) bool { return m.Family == "ip" && strings.HasSuffix(m.Netns, home) })
+				if i < 0 {
+					t.Fatalf("%s: no matrix of the lab", what)
+				}
+				seen := map[string]string{}
+				for _, c := range all[i].Cells {
+					key := c.From + " " + c.To
+					seen[key] = c.May
+					if w := want[key]; w != "" && c.May != w {
+						t.Errorf("%s: %s is %s (%s %s), want %s", what, key, c.May, c.Why, c.Rule, w)
+					}
+					from, to := owner(c.Src), owner(c.Dst)
+					if from == "" || to == "" && c.To != "host" {
+						continue
+					}
+					out, err := in(from, "ping", "-c1", "-W1", c.Dst.String())
+					if got := err == nil; c.May != topo.MayUnknown && got != (c.May == topo.MayYes || c.May == topo.MayNAT) {
+						t.Errorf("%s: %s (%s → %s) is said to be %s (%s %s); ping: %v %s", what, key, c.Src, c.Dst, c.May, c.Why, c.Rule, err, out)
+					}
+					pinged[c.May]++
+				}
+				for key := range want {
+					if seen[key] == "" {
+						t.Errorf("%s: there is no cell %s", what, key)
+					}
+				}
+				return pinged
+			}
+			if n := check("without rules", mode.cells); n[topo.MayYes] == 0 {
+				t.Fatalf("nothing may talk to anything: %v", n)
+			}
+			refused := 0
+			for _, r := range mode.rules {
+				if out, err := in(r.at, "nft", r.nft); err != nil {
+					t.Fatalf("%s: %v %s", r.nft, err, out)
+				}
+				want := map[string]string{}
+				for k, v := range mode.cells {
+					want[k] = v
+				}
+				for k, v := range r.cells {
+					want[k] = v
+				}
+				refused += check(r.at+": "+r.nft, want)[topo.MayNo]
+				if out, err := in(r.at, "nft", "flush ruleset"); err != nil {
+					t.Fatal(err, out)
+				}
+			}
+			if refused == 0 {
+				t.Error("nothing was refused")
+			}
+		})
+	}
+}
