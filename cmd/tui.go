@@ -28,7 +28,7 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 		a.output = "table"
 		return listRows(c.Context(), a, (*topo.Graph).PS, func(r topo.PSRow) string { return r.Name }, a.psTable)
 	}
-	cfg := tui.Config{ASCII: v.ascii, Mouse: v.mouse, NoColor: a.noColor || os.Getenv("NO_COLOR") != ""}
+	cfg := tui.Config{ASCII: v.ascii, Mouse: v.mouse, NoColor: a.noColor || os.Getenv("NO_COLOR") != "", Light: tui.LightGround(os.Getenv("COLORFGBG"))}
 	if len(a.from) > 0 {
 		snaps, err := a.snapshots(c.Context())
 		if err != nil {

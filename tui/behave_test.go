@@ -256,6 +256,18 @@ func TestFreeze(t *testing.T) {
 	d.wants("live")
 }
 
+// TestPromptWithoutRoom: a line that is being typed outlives a terminal of any width.
+func TestPromptWithoutRoom(t *testing.T) {
+	d := newDriver(t, 80, 24, Config{}, example(t, "node1")...)
+	d.press(":find cache")
+	for w := 5; w >= 0; w-- {
+		d.send(tea.WindowSizeMsg{Width: w, Height: 24})
+		d.m.View()
+	}
+	d.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	d.wants(":find cache")
+}
+
 func TestErrorsAndProgress(t *testing.T) {
 	d := newDriver(t, 80, 24, Config{})
 	d.wants("reading")

@@ -26,7 +26,7 @@ type env struct {
 }
 
 func newEnv(ctx context.Context, cfg *Config) *env {
-	return &env{ctx: ctx, cfg: cfg, look: newLook(cfg.ASCII, !cfg.NoColor, true), state: stateOf(nil, false), rates: newRates(), now: time.Now}
+	return &env{ctx: ctx, cfg: cfg, look: newLook(cfg.ASCII, !cfg.NoColor, !cfg.Light), state: stateOf(nil, false), rates: newRates(), now: time.Now}
 }
 
 // node is the node of an id in what is shown.

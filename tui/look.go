@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strconv"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -59,15 +60,16 @@ func newLook(ascii, color, dark bool) *look {
 	if ascii {
 		l.glyphs = asciiGlyphs
 	}
-	// The sixteen colours are the terminal's own; on a light ground its yellow and cyan are too pale to be read.
+	// The sixteen colours are the terminal's own. On a light ground its yellow, cyan and green are too pale to be read, on a dark one its
+	// red, blue and magenta too dark, but the bright ones are not.
 	on := lipgloss.LightDark(dark)
 	c := func(light, dark string) lipgloss.Style {
 		return lipgloss.NewStyle().Foreground(on(lipgloss.Color(light), lipgloss.Color(dark)))
 	}
 	none := lipgloss.NewStyle()
 	for st, s := range map[style]lipgloss.Style{
-		faint: none.Faint(true), strong: none.Bold(true), head: none.Bold(true).Underline(true), nic: c("5", "5"), bridge: c("4", "6").Bold(true), wire: c("4", "4"),
-		space: none, work: c("2", "2"), good: c("2", "2"), warn: c("5", "3"), bad: c("1", "1").Bold(true), lit: c("5", "3").Bold(true), keyed: c("4", "6").Bold(true),
+		faint: none.Faint(true), strong: none.Bold(true), head: none.Bold(true).Underline(true), nic: c("5", "13"), bridge: c("4", "6").Bold(true), wire: c("4", "12"),
+		space: none, work: workStyle(dark), good: c("4", "2"), warn: c("5", "3"), bad: c("1", "9").Bold(true), lit: c("5", "3").Bold(true), keyed: c("4", "6").Bold(true),
 	} {
 		l.seq[st], _, _ = strings.Cut(s.Render("x"), "x")
 		if !color {
@@ -75,6 +77,21 @@ func newLook(ascii, color, dark bool) *look {
 		}
 	}
 	return l
+}
+
+// workStyle is that of containers: on a light ground no colour is left for it.
+func workStyle(dark bool) lipgloss.Style {
+	if dark {
+		return lipgloss.NewStyle().Foreground(lipgloss.Color("2"))
+	}
+	return lipgloss.NewStyle().Bold(true)
+}
+
+// LightGround tells whether the environment variable COLORFGBG, which some terminals set ("0;15", "0;default;15"), says that the ground is
+// a light one. What the terminal answers when it is asked counts more.
+func LightGround(colorfgbg string) bool {
+	n, err := strconv.Atoi(colorfgbg[strings.LastIndexByte(colorfgbg, ';')+1:])
+	return err == nil && (n == 7 || n >= 9 && n <= 15)
 }
 
 // sgr is the sequence that switches a style on.

@@ -184,7 +184,7 @@ func (p *prompt) visible(w int) (text string, skip int) {
 	text = p.input.Value()
 	r := []rune(text)
 	at := min(p.input.Position(), len(r))
-	for skip < len(text) && render.TextWidth(p.m.scr.opt.Clean(string(r[:at]))) > w {
+	for at > 0 && render.TextWidth(p.m.scr.opt.Clean(string(r[:at]))) > w {
 		skip += len(string(r[0]))
 		r, at = r[1:], at-1
 	}

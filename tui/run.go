@@ -13,6 +13,8 @@ type Config struct {
 	Source Source
 	// ASCII draws with ASCII only; NoColor leaves colours out; Mouse takes the mouse's clicks and wheel away from the terminal.
 	ASCII, NoColor, Mouse bool
+	// Light is set where the terminal's ground is thought to be a light one, until it answers what it is.
+	Light bool
 	// Shell makes the command that is a shell in the network namespace of a target; nil where there is none to enter.
 	Shell func(target string) (tea.ExecCommand, error)
 	// Capture opens a capture; nil where there is nothing live.
