@@ -29,12 +29,15 @@ func (p *pathSink) idle() (bool, error) {
 }
 
 func (p *pathSink) tell(next func() *capture.Way) error {
+	if p.enough() { // rings are read to their end
+		return errEnough
+	}
 	for w := next(); w != nil; w = next() {
 		p.printed++
 		if err := p.say(w); err != nil {
 			return err
 		}
-		if p.s.f.count > 0 && p.printed >= p.s.f.count {
+		if p.enough() {
 			return errEnough
 		}
 	}
@@ -43,6 +46,8 @@ func (p *pathSink) tell(next func() *capture.Way) error {
 	}
 	return nil
 }
+
+func (p *pathSink) enough() bool { return p.s.f.count > 0 && p.printed >= p.s.f.count }
 
 // say prints a way, or saves its packets.
 func (p *pathSink) say(w *capture.Way) error {

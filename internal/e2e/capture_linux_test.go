@@ -114,7 +114,7 @@ func TestCapturePath(t *testing.T) {
 	n1, n2 := "nscope-"+lab+"-n1", "nscope-"+lab+"-n2"
 
 	c := startCapture(t, "--path", c1, c3, "inner", "icmp", "-c", "2")
-	in("c1", "ping", "-c", "1", "-W", "5", "10.0.1.4")
+	in("c1", "ping", "-c", "3", "-i", "0.01", "-W", "5", "10.0.1.4") // of which two packets are wanted
 	out := c.end(false)
 	way := `(?s)c1 → c3  10\.0\.1\.2 → 10\.0\.1\.4 ICMP echo request id \d+ seq 1 len 56\n` +
 		` +\+0s  c1/eth0 +▸\n` +
