@@ -52,8 +52,9 @@ FILTER is tcpdump's language (pcap-filter(7)), and beyond it:
   service NAME       of a service's virtual addresses or members
   dir in|out         received or sent by the interface
 It begins at its first word (host, tcp, port, vni …); TARGETs stand before it.
-A container that is called like one is container:NAME. Every packet is tested
-on all its headers; what cannot be done so is an error.
+A container that is called like one is container:NAME; host is a target where
+no address follows (-f 'host db' for a name). Every packet is tested on all its
+headers; what cannot be done so is an error.
 
 A container that restarts under the name that was asked for joins again by
 itself; one that ends is let go of. With --wait it need not be there yet.`,
