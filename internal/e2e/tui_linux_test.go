@@ -165,10 +165,63 @@ func TestInteractive(t *testing.T) {
 	tm.sees("EXIT=0")
 	tm.given()
 
+	tm.looks()
+
 	for _, signal := range []string{"TERM", "INT", "HUP"} {
 		start()
 		m.run(t, "pkill", "-"+signal, "-x", "nscope")
 		tm.sees("EXIT=")
 		tm.given()
 	}
+}
+
+// sgr are the colours of a screen, as tmux tells them: 31, 94, 38;5;7 …
+var sgr = regexp.MustCompile("\x1b\\[(?:[0-9;]*;)?((?:3|9)[0-7]|38;[0-9;]*)m")
+
+// looks opens the view under terminals and settings of other kinds.
+func (tm *terminal) looks() {
+	tm.t.Helper()
+	for _, c := range []struct {
+		env, flags, ground string
+		colours            []string // those that may be there; at least one is, where there are any
+		ascii              bool
+	}{
+		{"", "", "dark", []string{"91", "32", "33", "36", "94", "95"}, false},
+		{"COLORFGBG='0;15'", "", "light", []string{"31", "34", "35"}, false},
+		{"NO_COLOR=1", "", "", nil, false},
+		{"", "--no-color --ascii", "", nil, true},
+	} {
+		tm.text(c.env + " " + tm.m.nscope + " " + c.flags + "; echo EXIT=$?")
+		tm.keys("Enter")
+		tm.sees("[1 topology]", "live ", "NIC / TUNNEL", "br0")
+		found := sgr.FindAllStringSubmatch(tm.run("capture-pane", "-p", "-e"), -1)
+		if (len(found) == 0) != (c.colours == nil) {
+			tm.t.Errorf("%s %s: %d colours", c.env, c.flags, len(found))
+		}
+		for _, m := range found {
+			if !slices.Contains(c.colours, m[1]) {
+				tm.t.Errorf("%s %s: colour %s on a %s ground", c.env, c.flags, m[1], c.ground)
+				break
+			}
+		}
+		if i := strings.IndexFunc(tm.screen(), func(r rune) bool { return r > '~' }); c.ascii && i >= 0 {
+			tm.t.Errorf("more than ASCII at %d of\n%s", i, tm.screen())
+		}
+		tm.text("q")
+		tm.sees("EXIT=0")
+		tm.given()
+	}
+	// Where no cursor can be moved the list comes, and why.
+	for term, want := range map[string]string{"TERM=dumb": "TERM=dumb cannot move the cursor: this is nscope ps", "TERM=": "TERM= cannot move the cursor: this is nscope ps"} {
+		tm.text(term + " " + tm.m.nscope + " --no-engine; echo EXIT=$?")
+		tm.keys("Enter")
+		tm.sees(want, "EXIT=0", "NAME ")
+		tm.text("clear")
+		tm.keys("Enter")
+	}
+	tm.text(tm.m.nscope + " --no-engine | cat")
+	tm.keys("Enter")
+	tm.sees("not a terminal: this is nscope ps", "NAME ")
+	tm.text("clear")
+	tm.keys("Enter")
 }
