@@ -140,3 +140,13 @@ func parseFilter(expr string, g *topo.Graph) (*filter.Filter, error) {
 	}
 	return f, err
 }
+
+// hasNames tells whether there is a name in a filter, whose addresses only a topology knows.
+func hasNames(expr string) bool {
+	if expr == "" {
+		return false
+	}
+	_, err := filter.Parse(expr, nil)
+	var bad *filter.Error
+	return errors.As(err, &bad) && bad.Unnamed
+}

@@ -54,12 +54,20 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 		return usagef("-w writes pcapng: -o json goes without it")
 	}
 	if f.explain {
-		flt, err := parseFilter(expr, nil)
+		var g *topo.Graph
+		if hasNames(expr) {
+			snaps, err := a.snapshots(ctx, inspect.WithDepth(inspect.Topology))
+			if err != nil {
+				return err
+			}
+			g = topo.Build(snaps...)
+		}
+		flt, err := parseFilter(expr, g)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(a.out, flt.Explain())
-		return nil
+		_, err = fmt.Fprintln(a.out, flt.Explain())
+		return err
 	}
 	if f.read != "" {
 		return a.captureFile(ctx, f, expr)
@@ -149,7 +157,7 @@ func (a *app) captureLive(ctx context.Context, f *captureFlags, targets []string
 		Filter: flt, On: f.on, SnapLen: f.snapLen, VXLANPorts: capture.VXLANPorts(g), Checksums: f.snapLen == 0 && f.write == "", Undecoded: f.write != "" && !path && f.payload() == capture.KeepPayload, NoNames: f.noNames,
 		Proc: a.proc, Note: note, Refresh: refresh, Targets: targets, Await: len(waiting) > 0,
 	}
-	if _, err := filter.Parse(expr, nil); expr != "" && err != nil { // it has names
+	if hasNames(expr) {
 		c.Refilter = func(g *topo.Graph) (*filter.Filter, error) { return parseFilter(expr, g) }
 	}
 	if slices.Equal(targets, []string{"self"}) {

@@ -73,7 +73,7 @@ func (p *parser) named() (*named, error) {
 		return nil, p.errAt(name, "expected the name of a %s", t.text)
 	}
 	if p.names == nil {
-		return nil, p.errAt(name, "no names are known here")
+		return nil, p.unnamed(name, "no names are known here")
 	}
 	n := &named{addrs: map[netip.Addr]bool{}}
 	var addrs []netip.Addr

@@ -64,7 +64,7 @@ func (p *parser) hosts(t token) ([]netip.Addr, error) {
 		return []netip.Addr{a}, nil
 	case word, escaped:
 		if p.names == nil {
-			return nil, p.errAt(t, "%q is no address, and no names are known here", t.text)
+			return nil, p.unnamed(t, "%q is no address, and no names are known here", t.text)
 		}
 		addrs, err := p.names.Host(t.text)
 		if err != nil {

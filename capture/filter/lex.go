@@ -13,6 +13,8 @@ type Error struct {
 	Expr     string
 	Pos, End int
 	Text     string
+	// Unnamed: it has a name in it, and was parsed without any.
+	Unnamed bool
 }
 
 func (e *Error) Error() string { return "filter: " + e.Text }

@@ -60,6 +60,11 @@ func (p *parser) errAt(t token, format string, args ...any) error {
 	return &Error{Expr: p.expr, Pos: t.pos, End: t.end, Text: fmt.Sprintf(format, args...)}
 }
 
+// unnamed is of a name, where none are known.
+func (p *parser) unnamed(t token, format string, args ...any) error {
+	return &Error{Expr: p.expr, Pos: t.pos, End: t.end, Text: fmt.Sprintf(format, args...), Unnamed: true}
+}
+
 func (p *parser) whole() (node, error) {
 	if p.peek().kind == end {
 		return all{}, nil
