@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ import (
 // topo takes for one outside.
 type natLab struct {
 	bridge    string
+	client    netip.Addr
 	out, host *netlab.Space
 	in        [2]*netlab.Space
 	inAddr    [2]netip.Addr
@@ -39,8 +41,17 @@ type natLab struct {
 
 func newNATLab(t *testing.T, bridge string, gateway netip.Prefix, in [2]netip.Addr) *natLab {
 	t.Helper()
-	l := &natLab{bridge: bridge, inAddr: in, send: map[*netlab.Space]int{},
-		addrs: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3"), gateway.Addr()}}
+	six, wire := gateway.Addr().Is6(), netip.MustParsePrefix("198.51.100.0/24")
+	if six {
+		wire = netip.MustParsePrefix("2001:db8::/64")
+	}
+	l := &natLab{bridge: bridge, inAddr: in, send: map[*netlab.Space]int{}, client: netip.MustParseAddr("198.51.100.77"),
+		addrs: []netip.Addr{wire.Addr().Next().Next(), wire.Addr().Next().Next().Next(), gateway.Addr()}}
+	kind, family, forward := uint16(unix.ETH_P_IP), unix.AF_INET, "ipv4/ip_forward"
+	if six {
+		l.client = netip.MustParseAddr("2001:db8::77")
+		kind, family, forward = unix.ETH_P_IPV6, unix.AF_INET6, "ipv6/conf/all/forwarding"
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -51,14 +62,17 @@ func newNATLab(t *testing.T, bridge string, gateway netip.Prefix, in [2]netip.Ad
 		s, err := netlab.New(name)
 		must(err)
 		t.Cleanup(func() { s.Close() })
+		if six { // addresses that are good at once
+			must(s.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0) }))
+		}
 		return s
 	}
-	pfx := netip.MustParsePrefix
+	on := func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, wire.Bits()) }
 	l.out, l.host = space("out"), space("host")
 	must(l.out.Veth("eth0", l.host, "eth0"))
-	must(l.out.Addr("eth0", pfx("198.51.100.77/24")))
-	must(l.host.Addr("eth0", pfx("198.51.100.2/24")))
-	must(l.host.Addr("eth0", pfx("198.51.100.3/24")))
+	must(l.out.Addr("eth0", on(l.client)))
+	must(l.host.Addr("eth0", on(l.addrs[0])))
+	must(l.host.Addr("eth0", on(l.addrs[1])))
 	must(l.host.Bridge(bridge, gateway))
 	for i := range l.in {
 		l.in[i] = space(fmt.Sprintf("c%d", i+1))
@@ -70,7 +84,7 @@ func newNATLab(t *testing.T, bridge string, gateway netip.Prefix, in [2]netip.Ad
 		must(l.in[i].DefaultRoute(gateway.Addr()))
 		must(l.host.Up(name))
 		must(l.in[i].Do(func() (err error) {
-			l.see[i], err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
+			l.see[i], err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(htons(kind)))
 			if err != nil {
 				return err
 			}
@@ -85,11 +99,11 @@ func newNATLab(t *testing.T, bridge string, gateway netip.Prefix, in [2]netip.Ad
 	must(l.host.Up("eth0"))
 	must(l.host.Up(bridge))
 	must(l.out.DefaultRoute(l.addrs[0]))
-	must(l.host.DefaultRoute(netip.MustParseAddr("198.51.100.77")))
-	must(l.host.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }))
+	must(l.host.DefaultRoute(l.client))
+	must(l.host.Do(func() error { return os.WriteFile("/proc/sys/net/"+forward, []byte("1"), 0) }))
 	for _, s := range []*netlab.Space{l.out, l.host, l.in[0], l.in[1]} {
 		must(s.Do(func() error {
-			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+			fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 			l.send[s] = fd
 			t.Cleanup(func() { unix.Close(fd) })
 			return err
@@ -122,7 +136,18 @@ func htons(n uint16) uint16 { return n>>8 | n<<8 }
 // on the way.
 func (l *natLab) emit(t *testing.T, from *netlab.Space, src netip.Addr, proto uint8, sport uint16, dst netip.Addr, dport uint16) {
 	t.Helper()
-	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocol(proto), SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	var ip interface {
+		gopacket.NetworkLayer
+		gopacket.SerializableLayer
+	}
+	var to unix.Sockaddr
+	if dst.Is6() {
+		ip = &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocol(proto), SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+		to = &unix.SockaddrInet6{Addr: dst.As16()}
+	} else {
+		ip = &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocol(proto), SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+		to = &unix.SockaddrInet4{Addr: dst.As4()}
+	}
 	var l4 gopacket.SerializableLayer
 	if proto == unix.IPPROTO_TCP {
 		tcp := &layers.TCP{SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), SYN: true, Window: 1000}
@@ -137,7 +162,7 @@ func (l *natLab) emit(t *testing.T, from *netlab.Space, src netip.Addr, proto ui
 	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, l4, gopacket.Payload(enc.BigEndian.AppendUint16(nil, sport))); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Sendto(l.send[from], buf.Bytes(), 0, &unix.SockaddrInet4{Addr: dst.As4()}); err != nil && !errors.Is(err, unix.EPERM) { // dropped by a rule
+	if err := unix.Sendto(l.send[from], buf.Bytes(), 0, to); err != nil && !errors.Is(err, unix.EPERM) { // dropped by a rule
 		t.Fatal(err)
 	}
 }
@@ -161,12 +186,17 @@ func (l *natLab) arrived(t *testing.T, i int, marker uint16) map[uint16]came {
 		if err != nil {
 			t.Fatalf("the lab itself: no marker in %s: %v", l.in[i].Name, err)
 		}
-		head := int(buf[0]&15) * 4
-		if n < head+10 || buf[9] != unix.IPPROTO_TCP && buf[9] != unix.IPPROTO_UDP || netip.AddrFrom4([4]byte(buf[16:20])) != l.inAddr[i] {
+		head, proto := int(buf[0]&15)*4, buf[9]
+		src, dst := netip.AddrFrom4([4]byte(buf[12:16])), netip.AddrFrom4([4]byte(buf[16:20]))
+		if l.client.Is6() {
+			head, proto = 40, buf[6]
+			src, dst = netip.AddrFrom16([16]byte(buf[8:24])), netip.AddrFrom16([16]byte(buf[24:40]))
+		}
+		if n < head+10 || proto != unix.IPPROTO_TCP && proto != unix.IPPROTO_UDP || dst != l.inAddr[i] {
 			continue
 		}
 		data := head + 8
-		if buf[9] == unix.IPPROTO_TCP {
+		if proto == unix.IPPROTO_TCP {
 			data = head + int(buf[min(head+12, n-1)]>>4)*4
 		}
 		if n < data+2 {
@@ -176,7 +206,7 @@ func (l *natLab) arrived(t *testing.T, i int, marker uint16) map[uint16]came {
 		if sport == marker {
 			return out
 		}
-		out[sport] = came{netip.AddrFrom4([4]byte(buf[12:16])), dport}
+		out[sport] = came{src, dport}
 	}
 }
 
@@ -254,13 +284,37 @@ func natRules(r *rand.Rand) (tool, script string) {
 	return "iptables-nft-restore", b.String()
 }
 
+// ruleV4 finds the addresses of natRules with the port that may follow.
+var ruleV4 = regexp.MustCompile(`(10\.66\.0\.|198\.51\.100\.|192\.0\.2\.)([0-9]+)(/24)?(:[0-9]+)?`)
+
+// natRules6 makes of rules of natRules those for IPv6.
+func natRules6(tool, script string) (string, string) {
+	net := map[string]string{"10.66.0.": "fd00::", "198.51.100.": "2001:db8::", "192.0.2.": "2001:db8:1::"}
+	script = ruleV4.ReplaceAllStringFunc(script, func(s string) string {
+		m := ruleV4.FindStringSubmatch(s)
+		a := net[m[1]]
+		switch {
+		case m[3] != "":
+			a += "/64"
+		default:
+			a += m[2]
+		}
+		if m[4] != "" {
+			a = "[" + a + "]" + m[4]
+		}
+		return a
+	})
+	script = strings.NewReplacer("table ip ", "table ip6 ", "ip daddr", "ip6 daddr", "ip saddr", "ip6 saddr").Replace(script)
+	return strings.Replace(tool, "iptables", "ip6tables", 1), script
+}
+
 // isClient tells whether the client of the lab is among the senders that an edge names.
-func isClient(from string) bool {
+func (l *natLab) isClient(from string) bool {
 	who, ok := strings.CutPrefix(from, "from ")
 	if !ok {
 		return from == "outside"
 	}
-	client := netip.MustParseAddr("198.51.100.77")
+	client := l.client
 	if p, err := netip.ParsePrefix(who); err == nil {
 		return p.Contains(client)
 	}
@@ -277,9 +331,16 @@ var wrongOnce = []uint64{9513856027183226307}
 // just what arrived where, and what arrived has an edge.
 func TestPublishedByRandomRules(t *testing.T) {
 	nettest.NeedsRoot(t)
-	l := newNATLab(t, "br0", netip.MustParsePrefix("10.66.0.1/24"), [2]netip.Addr{netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("10.66.0.3")})
-	client := netip.MustParseAddr("198.51.100.77")
-	rounds := 120
+	t.Run("ipv4", func(t *testing.T) {
+		publishedByRandomRules(t, netip.MustParsePrefix("10.66.0.1/24"), 120, wrongOnce)
+	})
+	t.Run("ipv6", func(t *testing.T) { publishedByRandomRules(t, netip.MustParsePrefix("fd00::1/64"), 60, nil) })
+}
+
+func publishedByRandomRules(t *testing.T, gateway netip.Prefix, rounds int, seeds []uint64) {
+	first := gateway.Addr().Next()
+	l := newNATLab(t, "br0", gateway, [2]netip.Addr{first, first.Next()})
+	client := l.client
 	if testing.Short() {
 		rounds = 10
 	}
@@ -287,10 +348,13 @@ func TestPublishedByRandomRules(t *testing.T) {
 	arrivals, drawn := 0, 0
 	for round := range rounds {
 		seed := rand.Uint64()
-		if round < len(wrongOnce) {
-			seed = wrongOnce[round]
+		if round < len(seeds) {
+			seed = seeds[round]
 		}
 		tool, script := natRules(rand.New(rand.NewPCG(seed, 1)))
+		if client.Is6() {
+			tool, script = natRules6(tool, script)
+		}
 		fail := func(format string, a ...any) {
 			t.Helper()
 			t.Errorf("round %d, seed %d, %s:\n%s\n%s", round, seed, tool, script, fmt.Sprintf(format, a...))
@@ -320,12 +384,12 @@ func TestPublishedByRandomRules(t *testing.T) {
 		for i := range g.Edges {
 			e := &g.Edges[i]
 			if e.Kind != topo.EdgePublishes || !strings.HasSuffix(e.To, ":"+l.host.ID().Short()) ||
-				!slices.ContainsFunc(e.Attrs.From, isClient) {
+				!slices.ContainsFunc(e.Attrs.From, l.isClient) {
 				continue
 			}
 			drawn++
 			for _, a := range l.addrs {
-				if e.Attrs.HostAddr != "0.0.0.0" && e.Attrs.HostAddr != a.String() {
+				if e.Attrs.HostAddr != "0.0.0.0" && e.Attrs.HostAddr != "::" && e.Attrs.HostAddr != a.String() {
 					continue
 				}
 				for p := max(e.Attrs.HostPort, 7999); p <= min(max(e.Attrs.HostPort, e.Attrs.HostPortTo), 8019); p++ {
