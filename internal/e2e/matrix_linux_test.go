@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -16,9 +17,20 @@ import (
 	"github.com/nscope/nscope/topo"
 )
 
-// TestMatrixWithoutBridge holds the matrix of networks that no bridge of a host carries against pings really sent: members that sit on
-// a link, and those of an overlay. Rules are put where their packets pass: in members, on the device below, in the overlay's namespace.
-func TestMatrixWithoutBridge(t *testing.T) {
+// dualStack gives bridges and members of a lab IPv6 addresses beside their others: fd00:18::2 beside 172.18.0.2.
+const dualStack = `
+sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.all.forwarding=1
+ip -o -4 addr show scope global | while read -r _ dev _ addr _; do
+	case $addr in 172.*) ;; *) continue ;; esac
+	n=${addr#172.}; n=${n%%.*}; x=${addr%/*}; x=${x##*.}
+	ip -6 addr add "fd00:$n::$x/64" dev "$dev" nodad
+	[ "$x" = 1 ] || ip -6 route add default via "fd00:$n::1" dev "$dev" metric "$n"
+done
+while ip -6 -o addr show tentative | grep -q .; do sleep 0.1; done`
+
+// TestMatrixByPings holds the matrix against pings really sent, of networks that no bridge of a host carries (members that sit on a link,
+// those of an overlay) and over IPv6. Rules are put where the packets pass: in members, on the device below, in the overlay's namespace.
+func TestMatrixByPings(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "ping", "nft")
 	nscope := binary(t)
@@ -31,11 +43,11 @@ func TestMatrixWithoutBridge(t *testing.T) {
 		cells map[string]string
 	}
 	for _, mode := range []struct {
-		name, network string
-		cells         map[string]string
-		rules         []rule
+		name, at, family string
+		cells            map[string]string
+		rules            []rule
 	}{
-		{"macvlan", "lan", map[string]string{"lan lan": topo.MayYes, "lan host": topo.MayNo, "lan outside": topo.MayYes, "outside lan": topo.MayYes}, []rule{
+		{"macvlan", "host", "ip", map[string]string{"lan lan": topo.MayYes, "lan host": topo.MayNo, "lan outside": topo.MayYes, "outside lan": topo.MayYes}, []rule{
 			{"c1", drop("output"), map[string]string{"lan lan": topo.MayNo, "lan host": topo.MayNo, "lan outside": topo.MayNo}},
 			{"c2", drop("input"), map[string]string{"lan lan": topo.MayNo}},
 			{"c1", drop("input"), map[string]string{"outside lan": topo.MayNo}},
@@ -44,9 +56,15 @@ func TestMatrixWithoutBridge(t *testing.T) {
 			// What the host does with its own packets is nothing to them.
 			{"host", "table ip t { chain c { type filter hook forward priority 0; policy drop; }; chain d { type filter hook input priority 0; policy drop; }; }", nil},
 		}},
-		{"overlay", "backend", map[string]string{"backend backend": topo.MayYes, "backend outside": topo.MayNo, "outside backend": topo.MayNo}, []rule{
+		{"overlay", "ov1", "ip", map[string]string{"backend backend": topo.MayYes, "backend outside": topo.MayNo, "outside backend": topo.MayNo}, []rule{
 			{"ov1", "table bridge t { chain c { type filter hook forward priority 0; ip protocol icmp icmp type echo-request drop; }; }", map[string]string{"backend backend": topo.MayNo}},
 			{"ov1", "table bridge t { chain c { type filter hook forward priority 0; ip protocol tcp drop; }; }", nil},
+		}},
+		{"user-bridge", "host", "ip6", map[string]string{"app app": topo.MayYes, "app data": topo.MayYes, "data app": topo.MayYes, "data data": topo.MayYes, "app host": topo.MayYes}, []rule{
+			{"host", `table ip6 t { chain c { type filter hook forward priority 0; ip6 saddr fd00:18::/64 ip6 daddr fd00:19::/64 ct state new drop; }; }`, map[string]string{"app data": topo.MayNo}},
+			{"host", `table ip6 t { chain c { type filter hook forward priority 0; ip6 saddr fd00:18::/64 ip6 daddr fd00:18::/64 icmpv6 type echo-request drop; }; }`, map[string]string{"app app": topo.MayNo}},
+			{"host", `table inet t { chain c { type filter hook input priority 0; meta nfproto ipv6 icmpv6 type echo-request reject; }; }`, map[string]string{"app host": topo.MayNo, "data host": topo.MayNo}},
+			{"host", `table ip6 t { chain c { type nat hook postrouting priority 100; ip6 saddr fd00:18::/64 ip6 daddr != fd00:18::/64 masquerade; }; }`, map[string]string{"app data": topo.MayNAT}},
 		}},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
@@ -68,11 +86,7 @@ func TestMatrixWithoutBridge(t *testing.T) {
 				}
 				return ":" + strconv.FormatUint(st.Sys().(*syscall.Stat_t).Ino, 10)
 			}
-			at := "host"
-			if mode.name == "overlay" {
-				at = "ov1"
-			}
-			home := inode(at)
+			home := inode(mode.at)
 			in := func(name string, args ...string) (string, error) {
 				out, err := exec.Command("ip", append([]string{"netns", "exec", "nscope-" + lab + "-" + name}, args...)...).CombinedOutput()
 				return string(out), err
@@ -89,6 +103,13 @@ func TestMatrixWithoutBridge(t *testing.T) {
 				}
 				return ""
 			}
+			if mode.family == "ip6" {
+				for _, name := range []string{"host", "c1", "c2", "c3"} {
+					if out, err := in(name, "sh", "-ec", dualStack); err != nil {
+						t.Fatalf("%v: %s", err, out)
+					}
+				}
+			}
 			check := func(what string, want map[string]string) (pinged map[string]int) {
 				t.Helper()
 				pinged = map[string]int{}
@@ -96,11 +117,12 @@ func TestMatrixWithoutBridge(t *testing.T) {
 				if err := json.Unmarshal(run("topo", "--matrix", "--port", "icmp", "-o", "json"), &all); err != nil {
 					t.Fatal(err)
 				}
-				i := slices.IndexFunc(all, func(m topo.Matrix) bool { return m.Family == "ip" && strings.HasSuffix(m.Netns, home) })
+				i := slices.IndexFunc(all, func(m topo.Matrix) bool { return m.Family == mode.family && strings.HasSuffix(m.Netns, home) })
 				if i < 0 {
 					t.Fatalf("%s: no matrix of the lab", what)
 				}
 				seen := map[string]string{}
+				var pings sync.WaitGroup
 				for _, c := range all[i].Cells {
 					key := c.From + " " + c.To
 					seen[key] = c.May
@@ -111,12 +133,17 @@ func TestMatrixWithoutBridge(t *testing.T) {
 					if from == "" || to == "" && c.To != "host" {
 						continue
 					}
-					out, err := in(from, "ping", "-c1", "-W1", c.Dst.String())
-					if got := err == nil; c.May != topo.MayUnknown && got != (c.May == topo.MayYes || c.May == topo.MayNAT) {
-						t.Errorf("%s: %s (%s → %s) is said to be %s (%s %s); ping: %v %s", what, key, c.Src, c.Dst, c.May, c.Why, c.Rule, err, out)
-					}
 					pinged[c.May]++
+					pings.Add(1)
+					go func() {
+						defer pings.Done()
+						out, err := in(from, "ping", "-c2", "-i0.3", "-W1", c.Dst.String()) // a neighbour may have to be found first
+						if got := err == nil; c.May != topo.MayUnknown && got != (c.May == topo.MayYes || c.May == topo.MayNAT) {
+							t.Errorf("%s: %s (%s → %s) is said to be %s (%s %s); ping: %v %s", what, key, c.Src, c.Dst, c.May, c.Why, c.Rule, err, out)
+						}
+					}()
 				}
+				pings.Wait()
 				for key := range want {
 					if seen[key] == "" {
 						t.Errorf("%s: there is no cell %s", what, key)
