@@ -256,6 +256,70 @@ func TestFreeze(t *testing.T) {
 	d.wants("live")
 }
 
+// TestFindAgain: of several things of one name the same question leads to one after the other, and says so.
+func TestFindAgain(t *testing.T) {
+	d := newDriver(t, 120, 40, Config{}, example(t, "node1", "node2")...)
+	seen := map[string]bool{}
+	for _, want := range []string{"1 of ", "2 of "} {
+		d.press(":find vxlan0<enter>")
+		d.wants(want, "(:find again: the next): vxlan0")
+		seen[d.m.current().Selected()] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("it leads to %v", seen)
+	}
+	d.press(":find cache<enter>")
+	d.lacks("(:find again")
+	d.press(":find vxlan0<enter>")
+	d.wants("1 of ")
+}
+
+// TestLeftOfABridge: where a bridge has no wire to what carries its packets, left leads to a NIC or tunnel of the same host, and not to a
+// line of it that stands for another host's.
+func TestLeftOfABridge(t *testing.T) {
+	for _, size := range [][2]int{{120, 40}, {200, 60}} {
+		d := newDriver(t, size[0], size[1], Config{}, example(t, "lab-flannel-vxlan")...)
+		left := 0
+		for i := range d.m.env.state.Graph.Nodes {
+			n := &d.m.env.state.Graph.Nodes[i]
+			if n.Name != "cni0" {
+				continue
+			}
+			d.m.current().Select(n.ID)
+			d.press("h")
+			to := d.m.env.node(d.m.current().Selected())
+			if to == nil || to.Host != n.Host || to.Name != "flannel.1" && to.Name != "eth0" {
+				t.Errorf("left of cni0 on %s is %+v\n%s", n.Host, to, d.frame())
+			}
+			left++
+		}
+		if left != 3 {
+			t.Errorf("%d bridges", left)
+		}
+	}
+}
+
+// TestNewcomer answers, on the labs that have them, the questions that the help begins with, by what the help says.
+func TestNewcomer(t *testing.T) {
+	d := newDriver(t, 120, 40, Config{}, example(t, "lab-flannel-vxlan")...)
+	d.press("?")
+	d.wants("which container is behind", "members of a service behind its virtual IP", "those inside the tunnel")
+	d.press("<esc>:find vethp1<enter>")
+	d.wants("vethp1  veth", "eth0 in p1")
+	d.press("ll")
+	if got := d.selected(); got != "p1" {
+		t.Errorf("at the end of the wire is %s:\n%s", got, d.frame())
+	}
+	d = newDriver(t, 120, 40, Config{}, example(t, "lab-overlay")...)
+	d.press(":find c1<enter>hhh")
+	d.wants("br0  bridge")
+	d.press("h")
+	d.wants("vxlan0  vxlan", "vni 4097")
+	d = newDriver(t, 80, 24, Config{}, example(t, "lab-ingress")...)
+	d.press("5<enter>")
+	d.wants("VIPs           10.0.0.4", "10.0.0.5  w1", "10.0.0.6  w2")
+}
+
 // TestPromptWithoutRoom: a line that is being typed outlives a terminal of any width.
 func TestPromptWithoutRoom(t *testing.T) {
 	d := newDriver(t, 80, 24, Config{}, example(t, "node1")...)

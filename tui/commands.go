@@ -2,6 +2,8 @@ package tui
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -146,11 +148,17 @@ func (m *Model) find(what string) tea.Cmd {
 	case len(hits) == 0:
 		return complain("nothing is known by " + what)
 	}
-	text := hits[0].Sentence
-	if len(hits) > 1 {
-		text += " (and " + plural(len(hits)-1, "other", "others") + ": nscope find " + what + ")"
+	// Asked again it goes to the next.
+	n := 0
+	if i := slices.IndexFunc(hits, func(h topo.Hit) bool { return h.Node.ID == m.found }); what == m.sought && i >= 0 {
+		n = (i + 1) % len(hits)
 	}
-	return tea.Batch(m.visit(place{view: viewList[0].name, id: hits[0].Node.ID}), say(text))
+	m.sought, m.found = what, hits[n].Node.ID
+	text := hits[n].Sentence
+	if len(hits) > 1 {
+		text = fmt.Sprintf("%d of %d (:find again: the next): %s", n+1, len(hits), text)
+	}
+	return tea.Batch(m.visit(place{view: viewList[0].name, id: hits[n].Node.ID}), say(text))
 }
 
 func (m *Model) showTarget(target string) tea.Cmd {

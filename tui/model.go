@@ -30,6 +30,8 @@ type Model struct {
 	err      error
 	line     sayMsg
 	watched  Watch
+	// sought is what :find was given last, found the node that it led to.
+	sought, found string
 }
 
 // New makes the model that [Run] runs. Its source starts when the program does.

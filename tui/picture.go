@@ -189,9 +189,13 @@ func (p *picture) move(to direction) bool {
 
 // nearest puts the cursor on the item of a column that is nearest to a row.
 func (p *picture) nearest(col, y int) bool {
+	return p.nearestOf(col, y, func(item) bool { return true })
+}
+
+func (p *picture) nearestOf(col, y int, ok func(item) bool) bool {
 	best := -1
 	for i, it := range p.items {
-		if it.col == col && (best < 0 || abs(it.y-y) < abs(p.items[best].y-y)) {
+		if it.col == col && ok(it) && (best < 0 || abs(it.y-y) < abs(p.items[best].y-y)) {
 			best = i
 		}
 	}
@@ -243,11 +247,21 @@ func (p *picture) follow(it item, ends map[string][]string, dir int) {
 		}
 		return
 	}
-	for c := it.col + dir; c >= 0 && c < render.WiringCols; c += dir {
-		if p.nearest(c, it.y) {
-			return
+	// What is near on another host, and words for what is there, come last.
+	for _, near := range []bool{true, false} {
+		for c := it.col + dir; c >= 0 && c < render.WiringCols; c += dir {
+			if p.nearestOf(c, it.y, func(x item) bool { return !near || !x.ref && p.host(x) == p.host(it) }) {
+				return
+			}
 		}
 	}
+}
+
+func (p *picture) host(it item) string {
+	if n := p.env.node(it.id); n != nil {
+		return n.Host
+	}
+	return ""
 }
 
 // refAt is the word beside a port that says where its other end is, -1 for none.
