@@ -81,16 +81,21 @@ func nftServices() string {
 	return b.String() + "}\n"
 }
 
-// readRules reads the rules of a namespace, in it.
-func readRules(tb testing.TB, h *netns.Handle) *snapshot.Namespace {
+// readRules reads the rules of a namespace, in it: nftables', or those of legacy iptables.
+func readRules(tb testing.TB, h *netns.Handle, backend string) *snapshot.Namespace {
 	ns := new(snapshot.Namespace)
+	gap := func(reader string, err error, needs string) { tb.Errorf("%s: %v (%s)", reader, err, needs) }
 	err := h.Do(func() error {
+		if backend == snapshot.NfLegacy {
+			netfilter.ReadLegacy(ns, gap)
+			return nil
+		}
 		c, err := netfilter.Open()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.Read(ns, func(reader string, err error, needs string) { tb.Errorf("%s: %v (%s)", reader, err, needs) })
+		c.Read(ns, gap)
 		return nil
 	})
 	if err != nil {
@@ -102,21 +107,27 @@ func readRules(tb testing.TB, h *netns.Handle) *snapshot.Namespace {
 // BenchmarkRules reads 100,000 rules in one namespace, as a kube-proxy makes them.
 func BenchmarkRules(b *testing.B) {
 	nettest.NeedsRoot(b)
-	nettest.NeedsTool(b, "nft", "iptables-nft-restore")
-	for _, kind := range []string{"nft", "iptables-nft"} {
+	nettest.NeedsTool(b, "nft", "iptables-nft-restore", "iptables-legacy-restore")
+	for _, kind := range []string{"nft", "iptables-nft", "iptables-legacy"} {
 		b.Run(kind, func(b *testing.B) {
-			h := nettest.New(b)
-			if kind == "nft" {
+			h, backend := nettest.New(b), snapshot.NfNft
+			switch kind {
+			case "nft":
 				input(b, h, nftServices(), "nft", "-f", "-")
-			} else {
+			case "iptables-nft":
 				input(b, h, iptablesServices(), "iptables-nft-restore")
+			default:
+				_, err := nettest.Try(h, "iptables-legacy", "-t", "nat", "-n", "-L")
+				nettest.Needs(b, err == nil, "a kernel with legacy iptables")
+				backend = snapshot.NfLegacy
+				input(b, h, iptablesServices(), "iptables-legacy-restore")
 			}
 			runtime.GC()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			for b.Loop() {
 				start, began := cpuTime(b), time.Now()
-				ns := readRules(b, h)
+				ns := readRules(b, h, backend)
 				took := cpuTime(b) - start
 				b.ReportMetric(time.Since(began).Seconds(), "wall-s")
 				runtime.ReadMemStats(&after)
@@ -187,7 +198,7 @@ func BenchmarkDockerRules(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		t := medianBy(func() time.Duration { return cpuTime(b) }, 9, many(bare), many(func() { readRules(b, h) }))
+		t := medianBy(func() time.Duration { return cpuTime(b) }, 9, many(bare), many(func() { readRules(b, h, snapshot.NfNft) }))
 		b.ReportMetric(float64(t[0].Microseconds())/100, "bare-µs")
 		b.ReportMetric(float64(t[1].Microseconds())/100, "read-µs")
 		report(b, float64(t[1])/float64(t[0]), maxDocker, "read/bare")

@@ -23,7 +23,15 @@ func (s *speller) match(m *snapshot.NfMatch) obj {
 		op = map[string]string{snapshot.NfAny: "in", snapshot.NfNone: "!"}[m.Op]
 		words := []any{}
 		for i := range m.Values {
-			words = append(words, s.value(t, &m.Values[i]))
+			v := s.value(t, &m.Values[i])
+			if bitmasks[t] {
+				v = s.bits(t, &m.Values[i], "")
+			}
+			if several, ok := v.([]any); ok { // an xt match has them in one number
+				words = append(words, several...)
+			} else {
+				words = append(words, v)
+			}
 		}
 		if right = words; len(words) == 1 {
 			right = words[0]
