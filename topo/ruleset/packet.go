@@ -36,6 +36,7 @@ const (
 	FPriority
 	FXfrm // the packet has no IPsec behind or before it
 	FIPVS // IPVS does not handle it
+	FARP  // ARP
 )
 
 // The states that conntrack gives a packet, as bits of nftables' "ct state" (include/uapi/linux/netfilter/nf_conntrack_common.h).
@@ -129,6 +130,8 @@ type Packet struct {
 	Tracked bool `json:"tracked,omitempty"`
 	// srcDone and dstDone: the kind of translation was looked for already, at an earlier hook; it is done once.
 	srcDone, dstDone bool
+	// ARP is what a packet of the family arp says, beside the IP addresses Src and Dst.
+	ARP ARP `json:"arp,omitzero"`
 	// NextHop is where a route leads, for masquerade, which picks its address by it.
 	NextHop netip.Addr `json:"next_hop,omitzero"`
 }
@@ -146,6 +149,19 @@ const (
 
 // whole are the fields that every description made here says.
 const whole = FPhys | FSrc | FDst | FProto | FMark | FCt | FCtStatus | FCtMark | FCtDir | FCtTuple | FFrag | FPriority | FXfrm | FIPVS
+
+// ARP is an ARP packet about IPv4 over Ethernet (RFC 826): the operation (request 1, reply 2) and the hardware addresses of its sender and
+// target, of which a request has zeros for the latter.
+type ARP struct {
+	Op     uint16 `json:"op"`
+	SrcMAC string `json:"src_mac"`
+	DstMAC string `json:"dst_mac"`
+}
+
+// AboutARP describes an ARP packet: src and dst are the protocol addresses of sender and target. Interfaces and the frame are open.
+func AboutARP(a ARP, src, dst netip.Addr) Packet {
+	return Packet{Known: FARP | FSrc | FDst | FMark | FPriority, Family: "arp", Src: src, Dst: dst, ARP: a}
+}
 
 // First describes the first packet of a connection: a TCP SYN, a UDP datagram, of another protocol a packet without ports.
 // It is not fragmented, has no mark, and comes through no bridge port; interfaces, TTL, length, MAC and owner are open.

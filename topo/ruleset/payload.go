@@ -37,15 +37,50 @@ func payload(o *snapshot.NfOperand) load {
 			}
 			return get(m)
 		}
-	case "arp", "vlan":
-		return func(m *machine) val {
-			if proto == "arp" && m.p.Family != "arp" {
-				return none
-			}
-			return opened
-		}
+	case "arp":
+		return arp(field)
 	}
 	return always(opened)
+}
+
+// arp loads a field of an ARP packet.
+func arp(field string) load {
+	get := func(*Packet) val { return opened }
+	mac := func(of func(*ARP) string) func(p *Packet) val {
+		return func(p *Packet) val {
+			b, ok := macBytes(of(&p.ARP))
+			if !ok {
+				return opened
+			}
+			return said(p, FARP, raw(b))
+		}
+	}
+	switch field {
+	case "operation":
+		get = func(p *Packet) val { return said(p, FARP, num(uint64(p.ARP.Op), 16)) }
+	case "htype":
+		get = func(p *Packet) val { return said(p, FARP, num(arphrdEther, 16)) }
+	case "ptype":
+		get = func(p *Packet) val { return said(p, FARP, num(0x0800, 16)) }
+	case "hlen":
+		get = func(p *Packet) val { return said(p, FARP, num(6, 8)) }
+	case "plen":
+		get = func(p *Packet) val { return said(p, FARP, num(4, 8)) }
+	case "saddr ip":
+		get = func(p *Packet) val { return said(p, FSrc, address(p.Src)) }
+	case "daddr ip":
+		get = func(p *Packet) val { return said(p, FDst, address(p.Dst)) }
+	case "saddr ether":
+		get = mac(func(a *ARP) string { return a.SrcMAC })
+	case "daddr ether":
+		get = mac(func(a *ARP) string { return a.DstMAC })
+	}
+	return func(m *machine) val {
+		if m.p.Family != "arp" {
+			return none
+		}
+		return get(&m.p)
+	}
 }
 
 func network(family, field string) load {
