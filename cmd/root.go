@@ -116,7 +116,7 @@ path:/run/netns/x, host, self.`,
 	_ = root.RegisterFlagCompletionFunc("engine", completeEngine)
 	root.AddCommand(
 		newPS(a), newNS(a), newTopo(a), newShow(a), newFind(a), newConns(a), newRules(a), newCapture(a), newExtcap(a), newExec(a), newProbe(a), newSnapshot(a), newDiff(a), newLab(a),
-		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a), newInside(a),
+		newVersion(a), newMan(a), newKeeper(a), newHolder(a), newService(a), newInside(a), newTerminalKeeper(a),
 	)
 	root.SetUsageFunc(usage)
 	root.SetOut(a.out) // cobra's completion command keeps the output that is set when it is made

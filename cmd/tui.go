@@ -50,6 +50,9 @@ func (a *app) view(c *cobra.Command, v viewFlags) error {
 	// A terminal whose other end is gone, or a kill of this kind, ends it like any other: what is left is given back.
 	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP)
 	defer stop()
+	away, over := keepTerminal(os.Stdout)
+	defer over()
+	cfg.Away = away
 	return tui.Run(ctx, cfg)
 }
 
@@ -65,6 +68,16 @@ func (a *app) noScreen() string {
 		return "the keyboard is the snapshot's (--from -)"
 	}
 	return ""
+}
+
+// terminalCommand is the hidden command that gives a terminal back.
+const terminalCommand = "terminal-keeper"
+
+func newTerminalKeeper(*app) *cobra.Command {
+	return &cobra.Command{
+		Use: terminalCommand, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return giveBack(args[0], os.Stdin, os.Stdout, os.Stderr) },
+	}
 }
 
 // viewRings is what the rings of a capture in the view take together; it lists thousands of packets, not millions.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,27 @@ import (
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
+
+// TestLiveEndsWhileReading: a reading that is under way is given up when it is not wanted any more.
+func TestLiveEndsWhileReading(t *testing.T) {
+	lab(t, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	var once sync.Once
+	var at time.Time
+	l := inspect.NewLive(inspect.WithoutEngines(), inspect.WithProgress(func(done, total int) {
+		once.Do(func() {
+			at = time.Now()
+			cancel()
+		})
+	}))
+	err := l.Run(ctx, func(inspect.Update) { t.Error("it was read to the end") })
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if took := time.Since(at); at.IsZero() || took > 5*time.Second {
+		t.Errorf("it goes on for %v", took)
+	}
+}
 
 // TestLiveLeavesNothing: what a Live opened is closed when it ends, and it keeps no namespace alive: neither one that has a number
 // in another, nor one that has none.

@@ -207,6 +207,24 @@ func without(s *snapshot.Snapshot, name string) *snapshot.Snapshot {
 	return &c
 }
 
+// cursor is the column (of a picture, else 0) and the row of the thing under the cursor.
+func (d *driver) cursor() [2]int {
+	switch v := d.m.current().(type) {
+	case *topology:
+		if v.drawn {
+			it := v.pic.items[v.pic.cur]
+			return [2]int{it.col, it.y}
+		}
+		return [2]int{0, v.tree.row}
+	case interface{ row() int }:
+		return [2]int{0, v.row()}
+	}
+	d.t.Fatal("no such view")
+	return [2]int{}
+}
+
+func (t *table) row() int { return t.cursor }
+
 // TestGoneUnderTheCursor takes the selected thing away: the cursor goes to the one that takes its place.
 func TestGoneUnderTheCursor(t *testing.T) {
 	s := example(t, "node1")[0]
@@ -218,8 +236,13 @@ func TestGoneUnderTheCursor(t *testing.T) {
 		d := newDriver(t, c.w, c.h, Config{}, s)
 		d.press(":find cache<enter>" + c.view)
 		d.m.View()
+		was := d.cursor()
 		d.live(without(s, "cache"))
 		got := d.m.current().Selected()
+		d.m.View()
+		if now := d.cursor(); abs(now[0]-was[0]) > 0 || abs(now[1]-was[1]) > 4 {
+			t.Errorf("view %s at %d columns: the cursor was at %v and is at %v", c.view, c.w, was, now)
+		}
 		if got == "" || d.m.env.node(got) == nil || !strings.HasPrefix(d.selected(), c.towards) {
 			t.Errorf("view %s at %d columns: the cursor is at %q", c.view, c.w, got)
 		}
@@ -330,6 +353,19 @@ func TestPromptWithoutRoom(t *testing.T) {
 	}
 	d.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 	d.wants(":find cache")
+}
+
+// TestQuitWhileReading: what takes long to be read can be given up, by either key.
+func TestQuitWhileReading(t *testing.T) {
+	for _, k := range []string{"q", "<ctrl+c>"} {
+		d := newDriver(t, 80, 24, Config{})
+		d.update(Update{Progress: &Progress{"reading namespaces", 3, 1200}})
+		d.wants("reading namespaces 3 of 1200")
+		d.press(k)
+		if !d.quit {
+			t.Errorf("%s does not quit", k)
+		}
+	}
 }
 
 func TestErrorsAndProgress(t *testing.T) {

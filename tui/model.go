@@ -75,6 +75,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.BackgroundColorMsg:
 		m.env.look = newLook(m.env.cfg.ASCII, !m.env.cfg.NoColor, msg.IsDark())
 		return m, nil
+	case tea.ResumeMsg:
+		if m.env.cfg.Away != nil {
+			m.env.cfg.Away(false)
+		}
+		return m, nil
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:
@@ -163,6 +168,9 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 	case "ctrl+c":
 		return tea.Quit
 	case "ctrl+z":
+		if m.env.cfg.Away != nil {
+			m.env.cfg.Away(true)
+		}
 		return tea.Suspend
 	}
 	m.line = sayMsg{}

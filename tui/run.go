@@ -21,6 +21,8 @@ type Config struct {
 	Capture func(context.Context, Tap) (Session, error)
 	// Labs makes labs; nil where there is nothing live.
 	Labs Labs
+	// Away is told that the shell gets the terminal (ctrl-z), and that it is back; nil: nobody wants to know.
+	Away func(bool)
 	// In and Out are the terminal; nil is standard input and output.
 	In  io.Reader
 	Out io.Writer

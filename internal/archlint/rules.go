@@ -57,7 +57,7 @@ var direction = map[string][]string{
 var owners = map[string][]string{
 	"github.com/vishvananda/netns":   {"inspect/netns"},
 	"github.com/vishvananda/netlink": {"inspect/rtnl", "fixtures", "internal/e2e"}, // the latter two make links, they do not read them
-	"os/exec":                        {"inspect/netns", "fixtures", "internal/artifact", "internal/mkrelease", "cmd/exec.go"},
+	"os/exec":                        {"inspect/netns", "fixtures", "internal/artifact", "internal/mkrelease", "cmd/exec.go", "cmd/terminal_linux.go"},
 }
 
 // calls are functions that only some packages may call: what switches a thread's namespace, and what in a library does so

@@ -167,6 +167,37 @@ func TestInteractive(t *testing.T) {
 
 	tm.looks()
 
+	// What kills it on the spot, and a crash of what it does beside drawing, leave the terminal to the process that keeps it.
+	ended := func() {
+		t.Helper()
+		tm.until("end of the terminal's keeper", func(string) bool { return m.run(t, "sh", "-c", "pgrep -f 'terminal-keepe[r]' || true") == "" })
+	}
+	for signal, says := range map[string]string{"KILL": "EXIT=137", "SEGV": "EXIT=2"} {
+		start()
+		m.run(t, "pkill", "-"+signal, "-x", "nscope")
+		tm.sees(says)
+		if all := tm.run("capture-pane", "-p", "-S", "-2000"); signal == "SEGV" && !strings.Contains(all, "SIGSEGV: segmentation violation") {
+			t.Errorf("the crash is not told of:\n%s", all)
+		}
+		tm.given()
+		ended()
+	}
+	// A terminal that is the shell's already is left alone.
+	start()
+	tm.keys("C-z")
+	tm.given()
+	tm.text("printf '\\033[?1049h'; echo another")
+	tm.keys("Enter")
+	tm.sees("another")
+	m.run(t, "pkill", "-KILL", "-x", "nscope")
+	ended()
+	tm.sees("another")
+	if on := strings.TrimSpace(tm.run("display-message", "-p", "#{alternate_on}")); on != "1" {
+		t.Errorf("the screen of another program is taken away: %s", on)
+	}
+	tm.text("printf '\\033[?1049l'; clear")
+	tm.keys("Enter")
+
 	for _, signal := range []string{"TERM", "INT", "HUP"} {
 		start()
 		m.run(t, "pkill", "-"+signal, "-x", "nscope")
