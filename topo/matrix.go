@@ -84,12 +84,14 @@ type matrixer struct {
 
 // matrixNet is a network with its bridge, or the parent of its links, and up to two members.
 type matrixNet struct {
-	name    string
-	br      *snapshot.Link
-	parent  *snapshot.Link // of macvlans and ipvlans, where there is no bridge
-	overlay bool
-	prefix  netip.Prefix // the bridge's address and length; without a bridge the subnet
-	members []matrixMember
+	name   string
+	br     *snapshot.Link
+	parent *snapshot.Link // of macvlans and ipvlans, where there is no bridge
+	// reflects: the switch behind the parent sends frames back out of the port that they came in by.
+	reflects bool
+	overlay  bool
+	prefix   netip.Prefix // the bridge's address and length; without a bridge the subnet
+	members  []matrixMember
 }
 
 type matrixMember struct {

@@ -23,6 +23,10 @@ func (g *Graph) matrixParent(n, l *Node, fam string) (m matrixNet, ok bool) {
 	if !m.prefix.IsValid() {
 		return m, false
 	}
+	if peer := g.Peer(l); peer != nil {
+		raw := g.Link(peer)
+		m.reflects = raw != nil && raw.BridgePort != nil && raw.BridgePort.Hairpin
+	}
 	home, _ := g.Netns(l)
 	for _, e := range g.In(l.ID, EdgeParent) {
 		child, _ := g.Node(e.From)
@@ -108,6 +112,18 @@ func direct(parent string, x, y *snapshot.Link) (may, why string) {
 	return "", ""
 }
 
+// reflected is why a frame may come back to the parent's own side: a switch that sends it out of the port that it came in by. It is what
+// the mode vepa is for.
+func (a *matrixNet) reflected() string {
+	vepa := slices.ContainsFunc(a.members, func(x matrixMember) bool {
+		return x.link.Macvlan != nil && x.link.Macvlan.Mode == "vepa" || x.link.Ipvlan != nil && x.link.Ipvlan.Flag == "vepa"
+	})
+	if !vepa && !a.reflects {
+		return ""
+	}
+	return "the switch behind " + a.parent.Name + " may send it back: it decides"
+}
+
 // routedByIpvlan is why nothing is told of what an ipvlan routes in the namespace of its parent.
 func routedByIpvlan(a *matrixNet) string {
 	for i := range a.members {
@@ -165,6 +181,8 @@ func (m *matrixer) fromParent(a *matrixNet, to string, dst netip.Addr) MatrixCel
 	}
 	switch gw := f.Route.Gateway; {
 	case to == matrixOutside:
+	case !gw.IsValid() && a.reflected() != "":
+		c.May, c.Rule, c.Why = MayUnknown, "", a.reflected()
 	case !gw.IsValid() && slices.ContainsFunc(a.parent.Addrs, func(x snapshot.Addr) bool { return x.Prefix.Addr() == dst }):
 		c.May, c.Rule, c.Why = MayNo, "", "what a link on "+a.parent.Name+" sends does not come to "+a.parent.Name+" itself"
 	case gw.IsValid():
@@ -188,6 +206,8 @@ func (m *matrixer) toParent(c *MatrixCell, b *matrixNet, f ruleset.Fate) {
 		c.May, c.Rule, c.Why = MayUnknown, "", "the router "+gw.String()+" decides"
 	case why != "":
 		c.May, c.Rule, c.Why = MayUnknown, "", why
+	case out != nil && out.Index == b.parent.Index && b.reflected() != "":
+		c.May, c.Rule, c.Why = MayUnknown, "", b.reflected()
 	case out != nil && out.Index == b.parent.Index:
 		c.May, c.Rule, c.Why = MayNo, "", "what "+b.parent.Name+" itself sends does not come to the links on it"
 	case sibling:
