@@ -75,10 +75,10 @@ func TestAnyKeyAnySize(t *testing.T) {
 					d.update(Update{State: &st})
 				}
 				for range 300 {
-					w, h := d.m.w, d.m.h
 					switch what := r.IntN(40); what {
 					case 0:
-						if w, h = r.IntN(220), r.IntN(70); r.IntN(2) == 0 {
+						w, h := r.IntN(220), r.IntN(70)
+						if r.IntN(2) == 0 {
 							w, h = sizes[i][0], sizes[i][1]
 						}
 						trail = append(trail, fmt.Sprintf("(%dx%d)", w, h))

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -102,13 +101,13 @@ func TestLiveRepairsWhatWasLost(t *testing.T) {
 	w.numbered(far)
 	ctx, cancel := context.WithCancel(t.Context())
 	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
-	var gate sync.Mutex
+	gate := make(chan struct{}, 1) // whoever holds it keeps updates from being taken
 	done := make(chan error, 1)
 	go func() {
 		done <- live.Run(ctx, func(u inspect.Update) {
 			w.up <- u
-			gate.Lock()
-			gate.Unlock() //nolint:staticcheck // it waits, no more
+			gate <- struct{}{}
+			<-gate
 		})
 	}()
 	t.Cleanup(func() {
@@ -145,7 +144,7 @@ func TestLiveRepairsWhatWasLost(t *testing.T) {
 		{alone, func() int { _, n := w.listeners(alone); return n }, string(alone.ID())},
 		{far, func() int { _, n, err := listeners(); w.must(err); return n }, ""},
 	} {
-		gate.Lock()
+		gate <- struct{}{}
 		before, link := c.drops(), c.s.links[0]
 		for start := time.Now(); c.drops() == before; {
 			if time.Since(start) > time.Minute {
@@ -161,7 +160,7 @@ func TestLiveRepairsWhatWasLost(t *testing.T) {
 			take()
 		}
 		lost = nil
-		gate.Unlock()
+		<-gate
 		for late := time.Now().Add(30 * time.Second); len(lost) == 0 && time.Now().Before(late); {
 			take()
 		}
