@@ -63,7 +63,10 @@ func TestLabTopology(t *testing.T) {
 			if diff := cmp.Diff(called(p, m.Info().Name), calledBy(p, &g)); diff != "" {
 				t.Errorf("roles, modes, services of the plan (-) and of topo (+):\n%s", diff)
 			}
-			for _, s := range p.Spaces {
+			for i, s := range p.Spaces {
+				if len(only) > 0 && i%4 != 0 { // there a program takes its time
+					continue
+				}
 				names := []string{s.Full()}
 				if s.Role == fixtures.RoleContainer {
 					names = append(names, p.Full(s.Name))

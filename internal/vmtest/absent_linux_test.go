@@ -19,12 +19,7 @@ import (
 func TestKernelWithout(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "iptables-legacy")
-	dir, remove, err := nettest.ScratchDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer remove()
-	nscope := buildNscope(t, dir)
+	nscope := buildNscope(t)
 	m := vm.New(t, vm.Config{Modules: []string{"veth", "iptable_filter", "iptable_nat", "xt_nat", "xt_tcpudp"}, Memory: 1024, Life: 5 * time.Minute})
 	must := func(args ...string) string {
 		t.Helper()

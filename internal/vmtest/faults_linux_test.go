@@ -38,12 +38,7 @@ type faultVM struct {
 // TestFaults: what labs can be broken with where the kernel has more, and what is the whole machine's.
 func TestFaults(t *testing.T) {
 	nettest.NeedsRoot(t)
-	dir, remove, err := nettest.ScratchDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer remove()
-	m := faultVM{nscope: buildNscope(t, dir)}
+	m := faultVM{nscope: buildNscope(t)}
 	m.VM = vm.New(t, vm.Config{Modules: append(labModules, modules...)})
 	loadsNone(t, m.VM)
 	only := strings.Fields(os.Getenv("NSCOPE_FAULTS")) // while some are worked on

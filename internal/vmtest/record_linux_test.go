@@ -28,12 +28,7 @@ func TestRecordPictures(t *testing.T) {
 		t.Skip("skip: writes files, with -record")
 	}
 	nettest.NeedsRoot(t)
-	dir, remove, err := nettest.ScratchDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer remove()
-	nscope := buildNscope(t, dir)
+	nscope := buildNscope(t)
 	m := vm.New(t, vm.Config{Modules: append(labModules, pictureModules...)})
 	run := func(args ...string) []byte {
 		t.Helper()

@@ -2,7 +2,6 @@ package vmtest
 
 import (
 	"bytes"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,20 +15,13 @@ var swarmModules = []string{"overlay", "iptable_nat", "iptable_mangle", "iptable
 // TestSwarm: a real swarm, in a machine whose kernel has IPVS.
 func TestSwarm(t *testing.T) {
 	nettest.NeedsRoot(t)
-	dir, remove, err := nettest.ScratchDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer remove()
-	binary := filepath.Join(dir, "tests")
-	buildTests(t, binary, "internal/vmtest")
-	nscope := buildNscope(t, dir)
-	m := vm.New(t, vm.Config{Memory: 4096, Modules: append(append(swarmModules, labModules...), modules...), Life: 14 * time.Minute})
+	binary, nscope := buildTests(t, "internal/vmtest"), buildNscope(t)
+	m := vm.New(t, vm.Config{Memory: 4096, Modules: append(append(swarmModules, labModules...), modules...), Life: 18 * time.Minute})
 	loadsNone(t, m)
 	var out bytes.Buffer
 	begun := time.Now()
 	code, err := m.Exec(t.Context(), vm.Command{
-		Args: []string{binary, "-test.v", "-test.timeout=12m", "-test.run=^TestSwarmInside$"},
+		Args: []string{binary, "-test.v", "-test.timeout=16m", "-test.run=^TestSwarmInside$"},
 		Env:  []string{nettest.MustRun + "=1", inside + "=1", "NSCOPE_BINARY=" + nscope},
 		Dir:  "/", Stdout: &out, Stderr: &out,
 	})

@@ -47,14 +47,9 @@ var maySkip = []string{"TestRecord"}
 // TestPackages runs test binaries, built here, in a machine whose kernel has everything: nothing may be skipped.
 func TestPackages(t *testing.T) {
 	nettest.NeedsRoot(t)
-	dir, remove, err := nettest.ScratchDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer remove()
-	binary := func(pkg string) string { return filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")) }
+	binaries := map[string]string{}
 	for _, p := range packages {
-		buildTests(t, binary(p.path), p.path)
+		binaries[p.path] = buildTests(t, p.path)
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -63,15 +58,15 @@ func TestPackages(t *testing.T) {
 
 	// An emulated machine stands still now and then, with both processors idle: then another one is asked, once. A test that fails has
 	// failed.
-	if still := runPackages(t, root, binary); still {
-		if still = runPackages(t, root, binary); still {
+	if still := runPackages(t, root, binaries); still {
+		if still = runPackages(t, root, binaries); still {
 			t.Error("two machines stood still")
 		}
 	}
 }
 
 // runPackages runs them all in a new machine; true where it did not answer to the end.
-func runPackages(t *testing.T, root string, binary func(pkg string) string) bool {
+func runPackages(t *testing.T, root string, binaries map[string]string) bool {
 	begin := time.Now()
 	m := vm.New(t, vm.Config{Modules: modules, Life: 7 * time.Minute})
 	t.Logf("Linux %s by %s, up after %s", m.Release, m.Accel, time.Since(begin).Round(time.Millisecond))
@@ -84,7 +79,7 @@ func runPackages(t *testing.T, root string, binary func(pkg string) string) bool
 				t.Parallel()
 				var out bytes.Buffer
 				code, err := m.Exec(t.Context(), vm.Command{
-					Args:   append([]string{binary(p.path), "-test.v", "-test.timeout=10m"}, p.args...),
+					Args:   append([]string{binaries[p.path], "-test.v", "-test.timeout=10m"}, p.args...),
 					Env:    []string{nettest.MustRun + "=1", "NSCOPE_MUST_HAVE_KINDS=1", inside + "=1"},
 					Dir:    path.Join(root, p.path),
 					Stdout: &out, Stderr: &out,
