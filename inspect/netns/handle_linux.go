@@ -45,7 +45,10 @@ func (h *Handle) Close() error {
 func OpenPath(path string, want snapshot.NSID) (*Handle, error) {
 	// Not vns.GetFromPath: a FIFO in the place of the file must not block, a terminal not become ours.
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
+	switch {
+	case err == unix.ENXIO, err == unix.ENODEV: // a descriptor of a process that is a socket by now, or a FIFO, or a device
+		return nil, opErr("open", path, ErrNotNetNS)
+	case err != nil:
 		return nil, opErr("open", path, err)
 	}
 	return fromFD(fd, path, want)

@@ -81,6 +81,7 @@ func followed(t *testing.T, n *peer.Node) {
 	if err := ns.Do(func() (err error) { inside, _, err = listeners(); return err }); err != nil || inside != 0 {
 		t.Errorf("%d sockets listen in the container, %v", inside, err)
 	}
+	event("netns: ", fmt.Sprintf("netns %d added", ns.ID().Inode())) // with the addresses that it has by then
 	nettest.Run(t, ns, "ip", "addr", "add", "10.201.7.1/24", "dev", "eth0")
 	event("address: ", "fresh", "10.201.7.1/24", "added")
 	nettest.Run(t, ns, "ip", "route", "add", "10.202.0.0/16", "via", "10.201.7.9")
