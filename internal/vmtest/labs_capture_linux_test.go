@@ -16,7 +16,7 @@ func captureThere(t *testing.T, m *vm.VM, tests, nscope string) {
 	var out bytes.Buffer
 	begun := time.Now()
 	code, err := m.Exec(t.Context(), vm.Command{
-		Args: []string{tests, "-test.v", "-test.timeout=4m", "-test.run=^TestCapture(Encrypted|Mesh)$"},
+		Args: []string{tests, "-test.v", "-test.timeout=4m", "-test.parallel=1", "-test.run=^TestCapture(Encrypted|Mesh)$"},
 		Env:  []string{nettest.MustRun + "=1", "NSCOPE_BINARY=" + nscope},
 		Dir:  "/", Stdout: &out, Stderr: &out,
 	})
