@@ -1,0 +1,56 @@
+package vmtest
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/nscope/nscope/fixtures"
+)
+
+// labsOnEngine are the modes of lab that an engine makes where its kernel has more than others, and how many checks each has there.
+// What is not made needs more than Debian's engine, which is 20.10.
+var labsOnEngine = []struct {
+	mode   string
+	checks int
+	needs  string
+}{
+	{"vip", 11, ""},
+	{"ingress", 9, ""},
+	{"overlay-encrypted", 22, ""},
+	{"macvlan-trunk", 11, ""},
+	{"ipvlan-l2", 15, ""},
+	{"ipvlan-l3", 14, ""},
+	{"ipvlan-l3s", 0, "an engine with ipvlan_mode=l3s (Docker 23 has it)"},
+}
+
+// labs: the engine makes them, their checks pass, and nothing stays. One after the other: one processor is emulated.
+func (s *served) labs(t *testing.T) {
+	n := s.Nodes[0]
+	for _, want := range labsOnEngine {
+		t.Run(want.mode, func(t *testing.T) {
+			// What fails tells so in its report.
+			out, exit := n.Run(t.Context(), os.Getenv("NSCOPE_BINARY"), "lab", "test", want.mode, "-o", "json", "--engine", "unix:///run/docker.sock")
+			var r []fixtures.Report
+			if err := json.Unmarshal([]byte(out), &r); err != nil || len(r) != 1 {
+				t.Fatalf("%v, %v", exit, err)
+			}
+			t.Logf("%s, %d checks, %d ms", r[0].Status, len(r[0].Checks), r[0].TookMS)
+			for _, c := range r[0].Checks {
+				if c.Status != fixtures.Pass {
+					t.Errorf("%s: %s", c.Name, c.Detail)
+				}
+			}
+			switch {
+			case r[0].Status == fixtures.Skip && slices.Equal(r[0].Needs, []string{want.needs}):
+				t.Skip("skip: needs " + want.needs)
+			case r[0].Status != fixtures.Pass || want.needs == "" && len(r[0].Checks) != want.checks:
+				t.Errorf("%s, needs %v, %d checks, not %d: %s", r[0].Status, r[0].Needs, len(r[0].Checks), want.checks, r[0].Error)
+			}
+		})
+	}
+	if left := n.Docker(t, "ps", "-aq", "--filter", "label=nscope.lab") + n.Docker(t, "network", "ls", "-q", "--filter", "label=nscope.lab"); left != "" {
+		t.Errorf("left behind: %q", left)
+	}
+}
