@@ -25,16 +25,17 @@ var labsOnEngine = []struct {
 	{"ipvlan-l3s", 0, "an engine with ipvlan_mode=l3s (Docker 23 has it)"},
 }
 
-// labs: the engine makes them, their checks pass, and nothing stays. One after the other: one processor is emulated.
+// labs: the engine makes them, their checks pass, and nothing stays. One after the other: one processor is emulated. Beside other
+// tests that is too slow at times for the engine's own limits (it attaches to a network of a swarm within 20 s, or not at all): what
+// fails is asked a second time.
 func (s *served) labs(t *testing.T) {
 	n := s.Nodes[0]
 	for _, want := range labsOnEngine {
 		t.Run(want.mode, func(t *testing.T) {
-			// What fails tells so in its report.
-			out, exit := n.Run(t.Context(), os.Getenv("NSCOPE_BINARY"), "lab", "test", want.mode, "-o", "json", "--engine", "unix:///run/docker.sock")
-			var r []fixtures.Report
-			if err := json.Unmarshal([]byte(out), &r); err != nil || len(r) != 1 {
-				t.Fatalf("%v, %v", exit, err)
+			r := s.lab(t, want.mode)
+			if r[0].Status == fixtures.Fail {
+				t.Logf("the first time: %+v", r[0])
+				r = s.lab(t, want.mode)
 			}
 			t.Logf("%s, %d checks, %d ms", r[0].Status, len(r[0].Checks), r[0].TookMS)
 			for _, c := range r[0].Checks {
@@ -53,4 +54,14 @@ func (s *served) labs(t *testing.T) {
 	if left := n.Docker(t, "ps", "-aq", "--filter", "label=nscope.lab") + n.Docker(t, "network", "ls", "-q", "--filter", "label=nscope.lab"); left != "" {
 		t.Errorf("left behind: %q", left)
 	}
+}
+
+// lab has the engine make and prove one mode. What fails tells so in its report.
+func (s *served) lab(t *testing.T, mode string) (r []fixtures.Report) {
+	t.Helper()
+	out, exit := s.Nodes[0].Run(t.Context(), os.Getenv("NSCOPE_BINARY"), "lab", "test", mode, "-o", "json", "--engine", "unix:///run/docker.sock")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r) != 1 {
+		t.Fatalf("%v, %v", exit, err)
+	}
+	return r
 }
