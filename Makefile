@@ -22,8 +22,8 @@ demo: build ## see what it does: an overlay of two hosts, shown, broken and take
 test: test-deps ## install what the tests need, run everything, as root and as nobody
 	.ci/test
 
-test-vm: test-deps ## the part of test that needs kernel features this machine lacks, in a virtual machine (root)
-	NSCOPE_MUST_RUN=1 $(GO) test -count 1 -timeout 45m -v ./fixtures/vm ./internal/vmtest
+test-vm: test-deps ## in a virtual machine: what needs kernel features this machine lacks, and an engine's modes that test leaves out (root)
+	NSCOPE_LONG=1 NSCOPE_MUST_RUN=1 $(GO) test -count 1 -timeout 45m -v ./fixtures/vm ./internal/vmtest
 
 test-deps:
 	.ci/deps

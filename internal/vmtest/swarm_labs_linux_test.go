@@ -25,10 +25,16 @@ var labsOnEngine = []struct {
 	{"ipvlan-l3s", 0, "an engine with ipvlan_mode=l3s (Docker 23 has it)"},
 }
 
+// long is the environment variable that has tests run which take many minutes where a processor is emulated; make test-vm sets it.
+const long = "NSCOPE_LONG"
+
 // labs: the engine makes them, their checks pass, and nothing stays. One after the other: one processor is emulated. Beside other
 // tests that is too slow at times for the engine's own limits (it attaches to a network of a swarm within 20 s, or not at all): what
 // fails is asked a second time.
 func (s *served) labs(t *testing.T) {
+	if os.Getenv(long) != "1" {
+		t.Skip("skip: takes eight minutes, make test-vm runs it")
+	}
 	n := s.Nodes[0]
 	for _, want := range labsOnEngine {
 		t.Run(want.mode, func(t *testing.T) {

@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"bytes"
+	"os"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func TestSwarm(t *testing.T) {
 	begun := time.Now()
 	code, err := m.Exec(t.Context(), vm.Command{
 		Args: []string{binary, "-test.v", "-test.timeout=16m", "-test.run=^TestSwarmInside$"},
-		Env:  []string{nettest.MustRun + "=1", inside + "=1", "NSCOPE_BINARY=" + nscope},
+		Env:  []string{nettest.MustRun + "=1", inside + "=1", "NSCOPE_BINARY=" + nscope, long + "=" + os.Getenv(long)},
 		Dir:  "/", Stdout: &out, Stderr: &out,
 	})
 	t.Logf("after %v:\n%s", time.Since(begun).Round(time.Second), &out)
