@@ -81,7 +81,7 @@ func onlyThere(t *testing.T, m *vm.VM, tests, name string, env ...string) {
 	begun := time.Now()
 	code, err := m.Exec(t.Context(), vm.Command{
 		// One lab at a time: what is read of one has the others, too.
-		Args: []string{tests, "-test.v", "-test.timeout=5m", "-test.parallel=1", "-test.run=^" + name + "$"},
+		Args: []string{tests, "-test.v", "-test.timeout=15m", "-test.parallel=1", "-test.run=^" + name + "$"},
 		Env:  append(env, nettest.MustRun+"=1", "NSCOPE_LABS="+strings.Join(only, " ")),
 		Dir:  "/", Stdout: &out, Stderr: &out,
 	})

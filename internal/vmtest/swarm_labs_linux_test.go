@@ -28,13 +28,15 @@ var labsOnEngine = []struct {
 // long is the environment variable that has tests run which take many minutes where a processor is emulated; make test-vm sets it.
 const long = "NSCOPE_LONG"
 
+func takesLong() bool { return os.Getenv(long) == "1" }
+
 const engineURL = "unix:///run/docker.sock"
 
 // labs: the engine makes them, their checks pass, and nothing stays. One after the other: one processor is emulated. Beside other
 // tests that is too slow at times for the engine's own limits (it attaches to a network of a swarm within 20 s, or not at all): what
 // fails is asked a second time.
 func (s *served) labs(t *testing.T) {
-	if os.Getenv(long) != "1" {
+	if !takesLong() {
 		t.Skip("skip: takes eight minutes, make test-vm runs it")
 	}
 	n := s.Nodes[0]
