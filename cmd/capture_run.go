@@ -262,14 +262,21 @@ func (a *app) captureSummary(counts []capture.Counts) {
 		c := &counts[i]
 		for _, l := range c.Links {
 			if links > 1 {
-				fmt.Fprintf(a.err, "%8d packets  %9s  %s\n", l.Packets, text.Size(l.Bytes), l.Place.Name)
+				fmt.Fprintf(a.err, "%8d %-7s  %9s  %s\n", l.Packets, packets(l.Packets), text.Size(l.Bytes), l.Place.Name)
 			}
 		}
 		if c.Dropped > 0 && len(counts) > 1 {
 			fmt.Fprintf(a.err, "%8s%s: %d of %d\n", "", " dropped in the ring of "+c.Name, c.Dropped, c.Taken+c.Dropped)
 		}
 	}
-	fmt.Fprintf(a.err, "%8d packets in %s%s\n", total, counted(len(spaces), "namespace"), dropped(drops))
+	fmt.Fprintf(a.err, "%8d %s in %s%s\n", total, packets(total), counted(len(spaces), "namespace"), dropped(drops))
+}
+
+func packets(n uint64) string {
+	if n == 1 {
+		return "packet"
+	}
+	return "packets"
 }
 
 func counted(n int, what string) string {

@@ -44,7 +44,13 @@ func keepTerminal(tty *os.File) (away func(bool), over func()) {
 		Path: "/proc/self/exe", Args: []string{"nscope", terminalCommand, hex.EncodeToString(state.Bytes())}, Dir: "/", Stdin: r, Stdout: tty, Stderr: os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true}, // ctrl-Z and ctrl-C are not its own
 	}
-	if cmd.Start() != nil || debug.SetCrashOutput(w, debug.CrashOptions{}) != nil {
+	// In this order: a keeper that hears nothing more takes the view for dead.
+	if debug.SetCrashOutput(w, debug.CrashOptions{}) != nil {
+		w.Close()
+		return away, over
+	}
+	if cmd.Start() != nil {
+		_ = debug.SetCrashOutput(nil, debug.CrashOptions{})
 		w.Close()
 		return away, over
 	}

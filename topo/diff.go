@@ -144,7 +144,7 @@ func newSide(g *Graph) *graphSide {
 		for j := range r.sp.src.snap.Gaps {
 			gp := &r.sp.src.snap.Gaps[j]
 			// A kernel without nf_tables has no rules: that is known, whatever else is not.
-			if gp.Namespace != r.sp.ns.ID || lacksNfTables(gp) {
+			if gp.Namespace != r.sp.ns.ID || lacksNfTables(gp) && !r.sp.hidesRules(gp) {
 				continue
 			}
 			if s.closed[n.ID] == nil {

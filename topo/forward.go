@@ -47,12 +47,12 @@ type answer struct {
 // a reader that failed has left a gap.
 func (sp *space) rulesRead() bool {
 	nf := &sp.ns.Netfilter
-	return (nf.Generation != 0 || len(nf.Tables) > 0 || sp.gap(lacksNfTables)) && !sp.gap(hidesRules)
+	return (nf.Generation != 0 || len(nf.Tables) > 0 || sp.gap(lacksNfTables)) && !sp.gap(sp.hidesRules)
 }
 
 // rulesUnread reports whether a gap says that rules of the namespace are missing in its snapshot.
 func (sp *space) rulesUnread() bool {
-	return sp.gap(func(g *snapshot.Gap) bool { return hidesRules(g) || g.Reader == "namespace" })
+	return sp.gap(func(g *snapshot.Gap) bool { return sp.hidesRules(g) || g.Reader == "namespace" })
 }
 
 // gap reports whether the namespace has such a gap.
@@ -65,14 +65,18 @@ func (sp *space) gap(is func(g *snapshot.Gap) bool) bool {
 	return false
 }
 
-// lacksNfTables tells the gap of a kernel that cannot have nftables' rules: it has none, which is known.
+// lacksNfTables tells the gap of a kernel that cannot have nftables' rules: where none were read either, there are none.
 func lacksNfTables(g *snapshot.Gap) bool {
 	return g.Reader == "nftables" && g.Needs == snapshot.NeedsNfTables
 }
 
-// hidesRules tells a gap of a reader of firewall rules.
-func hidesRules(g *snapshot.Gap) bool {
-	return !lacksNfTables(g) && slices.ContainsFunc([]string{"firewall rules", "netfilter", "nftables", "legacy", "iptables"}, func(s string) bool { return strings.HasPrefix(g.Reader, s) })
+// hidesRules tells a gap of a reader of firewall rules. A kernel that answers as one without nf_tables, and that after it gave tables, has
+// refused a part of them.
+func (sp *space) hidesRules(g *snapshot.Gap) bool {
+	if lacksNfTables(g) {
+		return slices.ContainsFunc(sp.ns.Netfilter.Tables, func(t snapshot.NfTable) bool { return t.Backend == snapshot.NfNft })
+	}
+	return slices.ContainsFunc([]string{"firewall rules", "netfilter", "nftables", "legacy", "iptables"}, func(s string) bool { return strings.HasPrefix(g.Reader, s) })
 }
 
 // rules are those of the namespace with what they ask of it, ready to be evaluated.

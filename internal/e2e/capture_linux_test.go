@@ -178,12 +178,11 @@ func TestCapturePath(t *testing.T) {
 	}
 }
 
-// TestCaptureLetsGo: a namespace that ends is let go of, and what comes under the name that was asked for joins.
-func TestCaptureLetsGo(t *testing.T) {
-	nettest.NeedsRoot(t)
-	nettest.NeedsTool(t, "ip", "ping")
-	name := fmt.Sprintf("nscope-capgone%d", os.Getpid())
-	ip := func(args ...string) {
+// namedSpace makes a namespace of a name of its own, and gives that and what runs ip.
+func namedSpace(t *testing.T, prefix string) (name string, ip func(args ...string)) {
+	t.Helper()
+	name = fmt.Sprintf("%s%d", prefix, os.Getpid())
+	ip = func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			t.Fatalf("ip %v: %v\n%s", args, err, out)
@@ -191,6 +190,14 @@ func TestCaptureLetsGo(t *testing.T) {
 	}
 	ip("netns", "add", name)
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	return name, ip
+}
+
+// TestCaptureLetsGo: a namespace that ends is let go of, and what comes under the name that was asked for joins.
+func TestCaptureLetsGo(t *testing.T) {
+	nettest.NeedsRoot(t)
+	nettest.NeedsTool(t, "ip", "ping")
+	name, ip := namedSpace(t, "nscope-capgone")
 	ip("-n", name, "link", "set", "lo", "up")
 	c := startCapture(t, name, "icmp")
 	ip("netns", "exec", name, "ping", "-c", "1", "127.0.0.1")
@@ -236,15 +243,7 @@ func TestCaptureWaits(t *testing.T) {
 func TestCaptureOneLink(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "ip", "ping")
-	name := fmt.Sprintf("nscope-caplink%d", os.Getpid())
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v\n%s", args, err, out)
-		}
-	}
-	ip("netns", "add", name)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	name, ip := namedSpace(t, "nscope-caplink")
 	link := func() {
 		ip("-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1")
 		ip("-n", name, "address", "add", "192.0.2.1/24", "dev", "v0")
@@ -340,15 +339,7 @@ func TestExtcap(t *testing.T) {
 func TestCaptureKilled(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "ip", "ping", "tshark")
-	name := fmt.Sprintf("nscope-capkill%d", os.Getpid())
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v\n%s", args, err, out)
-		}
-	}
-	ip("netns", "add", name)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	name, ip := namedSpace(t, "nscope-capkill")
 	ip("-n", name, "link", "set", "lo", "up")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
