@@ -20,6 +20,9 @@ func marks(t *testing.T) map[string][]byte {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetQuestion(secret+".", dns.TypeA)
+	// The number is not a random one: behind a data offset that lies, the message's first bytes are TCP's options, and those are
+	// header. As options these have a length that cannot be, so that the message is payload of a malformed packet.
+	m.Id = 0xa1ff
 	query, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
