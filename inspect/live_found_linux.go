@@ -71,6 +71,9 @@ func (l *Live) found(before map[snapshot.NSID]*snapshot.Namespace, heard []watch
 		}
 		for i := range s.ns.Neighbors {
 			n := &s.ns.Neighbors[i]
+			if n.Passing() {
+				continue
+			}
 			at := placeOf(id, n)
 			if o := was[at]; (o == nil || !sameNeighbor(o, n)) && !neighbors[at] {
 				out = append(out, watch.Event{At: now, In: id, Found: true, Parts: rtnl.Neighbors, Neighbor: n})

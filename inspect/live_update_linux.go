@@ -236,7 +236,12 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 // sameParts tells whether two readings of a namespace differ in timers alone.
 func sameParts(a, b *snapshot.Namespace) bool {
 	return reflect.DeepEqual(a.Routes, b.Routes) && reflect.DeepEqual(a.Rules, b.Rules) && reflect.DeepEqual(a.FDB, b.FDB) && reflect.DeepEqual(a.Netfilter, b.Netfilter) &&
-		slices.EqualFunc(a.Neighbors, b.Neighbors, func(x, y snapshot.Neighbor) bool { return sameNeighbor(&x, &y) })
+		slices.EqualFunc(lasting(a.Neighbors), lasting(b.Neighbors), func(x, y snapshot.Neighbor) bool { return sameNeighbor(&x, &y) })
+}
+
+// lasting leaves out those that only pass.
+func lasting(list []snapshot.Neighbor) []snapshot.Neighbor {
+	return slices.DeleteFunc(slices.Clone(list), func(n snapshot.Neighbor) bool { return n.Passing() })
 }
 
 // whole reads all of a namespace again.

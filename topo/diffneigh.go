@@ -21,8 +21,8 @@ func neighborState(s string) string {
 func (l *listing) neighbors() (out []fact) {
 	for i := range l.sp.ns.Neighbors {
 		n := &l.sp.ns.Neighbors[i]
-		if n.State == "noarp" && (n.Addr.IsMulticast() || n.Addr.IsLoopback()) {
-			continue // the kernel's own, there as long as somebody sends to them
+		if n.Passing() {
+			continue
 		}
 		link := l.linkKey(n.Ifindex)
 		what := "neighbour " + n.Addr.String()

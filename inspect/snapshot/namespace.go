@@ -171,6 +171,12 @@ type Neighbor struct {
 	Protocol string   `json:"protocol,omitempty"`
 }
 
+// Passing tells that the kernel made it by itself, because something was sent to a multicast or loopback address, and lets it go again a
+// while after the last such packet (state NUD_NOARP; net/core/neighbour.c, neigh_periodic_work). It says nothing of anybody.
+func (n *Neighbor) Passing() bool {
+	return n.State == "noarp" && (n.Addr.IsMulticast() || n.Addr.IsLoopback())
+}
+
 // FDBEntry is one forwarding database entry: of a bridge (master), or of a device itself (self), as for vxlan.
 type FDBEntry struct {
 	Ifindex int    `json:"ifindex"`

@@ -314,8 +314,12 @@ func (w *Watcher) event(s *socket, nsid int, own bool, m nlwire.Message) (e Even
 		if own && e.Gone {
 			delete(w.names, place{s.in, e.NSID}) // the next that has it is another namespace
 		}
-	case newNeigh:
-		if n, ok := rtnl.DecodeNeighbor(m.Data); ok {
+	case newNeigh, delNeigh:
+		n, ok := rtnl.DecodeNeighbor(m.Data)
+		if ok && n.Passing() {
+			return e, false // on a host with many namespaces hundreds of them go at once, again and again
+		}
+		if ok && !e.Gone {
 			e.Neighbor = &n
 		}
 	}

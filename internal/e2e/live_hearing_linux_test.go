@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/inspect/rtnl"
 	"github.com/nscope/nscope/inspect/snapshot"
 )
 
@@ -168,5 +170,67 @@ func TestLiveRepairsWhatWasLost(t *testing.T) {
 			t.Errorf("lost: %q, not %q", lost, c.want)
 		}
 		w.current("after the loss in " + c.s.Name)
+	}
+}
+
+// TestLiveLetsNeighborsPass: neighbours that the kernel makes by itself for multicast come and go by the hundred on a host with many
+// namespaces; nothing is read again for them. All others are heard of, also such as need no ARP.
+func TestLiveLetsNeighborsPass(t *testing.T) {
+	nettest.NeedsRoot(t)
+	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 2)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 700, up: make(chan inspect.Update, 1024)}
+	s := w.space()
+	w.must(s.Bridge("b0", netip.MustParsePrefix("10.98.0.1/24")))
+	w.must(s.Bridge("b1", netip.MustParsePrefix("10.98.1.1/24")))
+	ctx, cancel := context.WithCancel(t.Context())
+	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
+	done := make(chan error, 1)
+	go func() { done <- live.Run(ctx, func(u inspect.Update) { w.up <- u }) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+	w.current("at the start")
+	var heard []string
+	said := func(mark string) bool {
+		heard = nil
+		w.must(s.sh.Line("ip neigh add " + mark + " lladdr 02:00:00:00:00:01 dev b1 nud permanent"))
+		for late := time.After(15 * time.Second); ; {
+			select {
+			case u := <-w.up:
+				w.take(u)
+				for _, e := range u.Heard {
+					switch {
+					case e.In != s.ID() || e.Parts&rtnl.Neighbors == 0:
+					case e.Neighbor == nil:
+						heard = append(heard, "gone")
+					case e.Neighbor.Addr.String() == mark:
+						return true
+					default:
+						heard = append(heard, e.Neighbor.Addr.String())
+					}
+				}
+			case <-late:
+				return false
+			}
+		}
+	}
+	for i, c := range []struct {
+		addr string
+		want []string
+	}{
+		{"224.0.0.77", nil},
+		{"ff02::77", nil},
+		{"10.98.0.77", []string{"10.98.0.77", "gone"}},
+	} {
+		w.must(s.sh.Line("ip neigh add " + c.addr + " lladdr 02:00:00:00:00:77 dev b0 nud noarp"))
+		w.must(s.sh.Line("ip link set b0 down")) // which lets it go as its age does; who deletes one has it fail before
+		w.must(s.sh.Line("ip link set b0 up"))
+		if !said(fmt.Sprint("10.98.1.", 100+i)) {
+			t.Fatal("neighbours are not heard of")
+		}
+		if !slices.Equal(heard, c.want) {
+			t.Errorf("of %s was heard: %q, not %q", c.addr, heard, c.want)
+		}
 	}
 }
