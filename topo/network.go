@@ -116,10 +116,7 @@ func kindOfEngine(e *engine, id string) string {
 func (b *builder) addView(v netView) {
 	k := netKey{kind: kindOfEngine(v.eng, v.n.Engine), id: v.n.ID}
 	if !spans(v.n) {
-		k.k = v.src.k
-		if k.kind != "docker" && v.eng != nil {
-			k.home = v.eng.home // Podman's and CNI's ids are the name or its hash, the same for every engine
-		}
+		k = localKey(v.src.k, v.eng, k.kind, k.id)
 	}
 	n := b.netIdx[k]
 	if n == nil {
@@ -136,18 +133,22 @@ func compareNetViews(x, y netView) int {
 		strings.Compare(asJSON(x.n), asJSON(y.n)))
 }
 
+// localKey is the key of a network of one host. Podman's, CNI's and labs' ids are the name or its hash, the same for every engine: one whose
+// namespace is not known has none of another's.
+func localKey(k *kernel, e *engine, kind, id string) netKey {
+	key := netKey{kind: kind, id: id, k: k}
+	if kind != "docker" && e != nil {
+		key.home = e.home
+	}
+	return key
+}
+
 // findNet finds a network by its id as an engine says it.
 func (b *builder) findNet(k *kernel, e *engine, kind, id string) *netw {
 	if n := b.netIdx[netKey{kind: kind, id: id}]; n != nil {
 		return n
 	}
-	if n := b.netIdx[netKey{kind: kind, id: id, k: k}]; n != nil {
-		return n
-	}
-	if e != nil {
-		return b.netIdx[netKey{kind: kind, id: id, k: k, home: e.home}]
-	}
-	return nil
+	return b.netIdx[localKey(k, e, kind, id)]
 }
 
 // netOf finds the network of a container's endpoint: by id, else by its name among those of the same engine.
