@@ -49,7 +49,13 @@ func (f *finder) process(pid int) {
 		p.Args = strings.Split(strings.TrimRight(b, "\x00"), "\x00")
 		p.Exe = p.Args[0]
 	}
-	p.MntNS = inodeOf(dir + "/ns/mnt")
+	var st unix.Stat_t
+	switch mntErr := unix.Stat(dir+"/ns/mnt", &st); {
+	case mntErr == nil:
+		p.MntNS = st.Ino
+	case err == nil && (mntErr == unix.ENOENT || mntErr == unix.ESRCH):
+		return // it ended between the two: half of it would be one without a mount namespace, which is another thing
+	}
 	p.PidNS = inodeOf(dir + "/ns/pid")
 	p.UserNS = inodeOf(dir + "/ns/user")
 
