@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Session struct {
 	done    []Counts           // of rings that are closed
 	busy    bool               // packets came since names were made
 	ended   chan struct{}      // closed when Run has ended
+	comm    string             // what this process, and others like it, is called
 	pkt     packet.Packet
 	event   text.Event
 }
@@ -38,6 +40,7 @@ type Session struct {
 type source struct {
 	spot  Spot
 	ns    *snapshot.Namespace
+	held  bool // by more than sockets, once at least
 	ring  *ring.Ring
 	links map[int]*link
 	// states are the links that are looked after, by ifindex.
@@ -69,7 +72,8 @@ func NewSession(g *topo.Graph, c Config) (*Session, error) {
 	}
 	n := NewNamer(g)
 	n.None = c.NoNames
-	return &Session{Config: c, poller: p, namer: n, decoder: packet.Decoder{VXLANPorts: c.VXLANPorts, Checksums: c.Checksums}, sources: map[string]*source{}, ended: make(chan struct{})}, nil
+	comm, _ := os.ReadFile("/proc/self/comm") // empty: no process is called so
+	return &Session{Config: c, comm: strings.TrimSpace(string(comm)), poller: p, namer: n, decoder: packet.Decoder{VXLANPorts: c.VXLANPorts, Checksums: c.Checksums}, sources: map[string]*source{}, ended: make(chan struct{})}, nil
 }
 
 func key(s Spot) string {
@@ -135,7 +139,8 @@ func (s *Session) open(ctx context.Context, spots []Spot, of int) []error {
 			continue
 		}
 		defer h.Close() // the socket keeps the namespace
-		src := &source{spot: x, ns: ns, links: map[int]*link{}, states: map[int]linkState{}}
+		src := &source{spot: x, links: map[int]*link{}, states: map[int]linkState{}}
+		s.hold(src, ns)
 		ifindex, o := s.options(src, of)
 		wg.Go(func() {
 			if err := h.Do(func() (err error) { src.ring, err = ring.Open(ifindex, o); return err }); err != nil {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nscope/nscope/capture/filter"
 	"github.com/nscope/nscope/capture/pcap"
@@ -218,24 +221,59 @@ func TestStopByCallback(t *testing.T) {
 	}
 }
 
-// TestAlive: two captures do not keep alive what has ended by looking at each other's sockets.
+// TestAlive: what has ended for everybody else is not kept alive by sockets: an engine's that is not closed yet, those of two captures that look
+// at each other. Where there never was anything else, another's socket counts.
 func TestAlive(t *testing.T) {
-	s := &Session{Config: Config{Proc: "/proc"}}
-	gone := snapshot.Holder{Kind: snapshot.HolderProc, PID: 1 << 30}
-	socket := snapshot.Holder{Kind: snapshot.HolderSocket, PID: os.Getpid()}
+	nettest.NeedsRoot(t)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := os.NewFile(uintptr(fd), "socket")
+	defer own.Close()
+	cat := exec.Command("cat")
+	cat.ExtraFiles = []*os.File{own}
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = cat.Wait()
+	})
 	var st syscall.Stat_t
 	if err := syscall.Stat("/proc/self/ns/net", &st); err != nil {
 		t.Fatal(err)
 	}
-	self := snapshot.Holder{Kind: snapshot.HolderProc, PID: os.Getpid()}
+	gone, self := snapshot.Holder{Kind: snapshot.HolderProc, PID: 1 << 30}, snapshot.Holder{Kind: snapshot.HolderProc, PID: os.Getpid()}
+	ours := snapshot.Holder{Kind: snapshot.HolderSocket, PID: os.Getpid(), FD: fd}
+	others := snapshot.Holder{Kind: snapshot.HolderSocket, PID: cat.Process.Pid, FD: 3, Comm: "cat"}
+	closed := snapshot.Holder{Kind: snapshot.HolderSocket, PID: cat.Process.Pid, FD: 77, Comm: "cat"}
 	for _, tt := range []struct {
+		comm    string // of the program that captures
+		held    bool
 		holders []snapshot.Holder
 		want    bool
 	}{
-		{nil, true}, {[]snapshot.Holder{socket}, true}, {[]snapshot.Holder{gone}, false}, {[]snapshot.Holder{gone, socket}, false}, {[]snapshot.Holder{socket, gone, self}, true},
+		{"", false, nil, true},
+		{"", true, nil, false},
+		{"", false, []snapshot.Holder{ours}, false},
+		{"", false, []snapshot.Holder{gone}, false},
+		{"", false, []snapshot.Holder{gone, ours}, false},
+		{"", false, []snapshot.Holder{ours, gone, self}, true},
+		{"", false, []snapshot.Holder{others}, true},
+		{"", false, []snapshot.Holder{closed}, false},
+		{"cat", false, []snapshot.Holder{others}, false},
+		{"", true, []snapshot.Holder{others}, false},
+		{"", false, []snapshot.Holder{gone, others}, false},
+		{"", true, []snapshot.Holder{others, self}, true},
 	} {
-		if got := s.alive(&snapshot.Namespace{ID: snapshot.MakeNSID(st.Dev, st.Ino), Holders: tt.holders}); got != tt.want {
-			t.Errorf("%+v: %v", tt.holders, got)
+		s := &Session{Config: Config{Proc: "/proc"}, comm: tt.comm}
+		if got := s.alive(&snapshot.Namespace{ID: snapshot.MakeNSID(st.Dev, st.Ino), Holders: tt.holders}, tt.held); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (s *Session) watch(ctx context.Context) {
 // dropDead closes the rings of namespaces that have no other holder.
 func (s *Session) dropDead() (lost bool) {
 	for k, src := range s.sources {
-		if s.alive(src.ns) {
+		if s.alive(src.ns, src.held) {
 			lost = s.lookAfter(src) || lost
 			continue
 		}
@@ -128,45 +128,53 @@ func (s *Session) lookAfter(src *source) (away bool) {
 	return away
 }
 
-// alive tells whether a process or a mount holds a namespace still. A socket does not count where there was something else: it may be that of
-// another capture, which looks at ours.
-func (s *Session) alive(ns *snapshot.Namespace) bool {
-	looked := 0
-	for _, h := range ns.Holders {
-		path := ""
-		switch h.Kind {
-		case snapshot.HolderProc:
-			path = fmt.Sprintf("%s/%d/ns/net", s.Proc, h.PID)
-		case snapshot.HolderThread:
-			path = fmt.Sprintf("%s/%d/task/%d/ns/net", s.Proc, h.PID, h.TID)
-		case snapshot.HolderMount:
-			path = h.Root + h.Path
-		case snapshot.HolderFD:
-			path = fmt.Sprintf("%s/%d/fd/%d", s.Proc, h.PID, h.FD)
-		case snapshot.HolderSocket:
-			// Docker's engine has one in each container's namespace, until it has ended. Our own keep what is to be let go.
-			if h.PID == os.Getpid() {
+// alive tells whether somebody holds a namespace still. held tells that a process, a mount or a descriptor did: then a socket alone does not
+// count, that an engine has not closed yet or of somebody who looks on as we do. Two of them would keep it for each other for ever.
+func (s *Session) alive(ns *snapshot.Namespace, held bool) bool {
+	sockets, others := false, false
+	for i := range ns.Holders {
+		h := &ns.Holders[i]
+		switch path := s.pathOf(h); {
+		case path != "":
+			var st syscall.Stat_t
+			if err := syscall.Stat(path, &st); err == nil && snapshot.MakeNSID(st.Dev, st.Ino) == ns.ID || errors.Is(err, os.ErrPermission) {
+				return true
+			}
+			held = true
+		case h.Kind == snapshot.HolderSocket:
+			sockets = true
+			if h.PID == os.Getpid() || h.Comm == s.comm {
 				continue
 			}
 			id, err := netns.OfSocket(h.PID, h.FD)
-			if err == nil && id == ns.ID || errors.Is(err, os.ErrPermission) {
-				return true
-			}
-			continue
-		case snapshot.HolderLink:
-			continue // a link's other end keeps nothing, and is itself kept by our ring
-		default:
-			continue // nothing that could be looked at
-		}
-		looked++
-		var st syscall.Stat_t
-		if err := syscall.Stat(path, &st); err == nil && snapshot.MakeNSID(st.Dev, st.Ino) == ns.ID {
-			return true
-		} else if errors.Is(err, os.ErrPermission) {
-			return true
+			others = others || err == nil && id == ns.ID || errors.Is(err, os.ErrPermission)
 		}
 	}
-	return looked == 0
+	// Of one that nothing is known of which could be looked at, nothing tells that it has ended.
+	return !held && (others || !sockets)
+}
+
+// pathOf is where a holder can be looked at; empty for a socket, which has no path, and for a link, whose other end keeps nothing.
+func (s *Session) pathOf(h *snapshot.Holder) string {
+	switch h.Kind {
+	case snapshot.HolderProc:
+		return fmt.Sprintf("%s/%d/ns/net", s.Proc, h.PID)
+	case snapshot.HolderThread:
+		return fmt.Sprintf("%s/%d/task/%d/ns/net", s.Proc, h.PID, h.TID)
+	case snapshot.HolderMount:
+		return h.Root + h.Path
+	case snapshot.HolderFD:
+		return fmt.Sprintf("%s/%d/fd/%d", s.Proc, h.PID, h.FD)
+	}
+	return ""
+}
+
+// hold notes what is known of a source's namespace by now.
+func (s *Session) hold(src *source, ns *snapshot.Namespace) {
+	src.ns = ns
+	for i := range ns.Holders {
+		src.held = src.held || s.pathOf(&ns.Holders[i]) != ""
+	}
 }
 
 // rejoin opens what the targets mean now; true where each of them means something.
@@ -188,7 +196,7 @@ func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
 		}
 		src.spot.Netns = n
 		if ns := g.Namespace(n); ns != nil {
-			src.ns = ns
+			s.hold(src, ns)
 		}
 		for ifindex, l := range src.links { // names may have changed
 			l.place = s.place(src, ifindex)
@@ -201,7 +209,11 @@ func (s *Session) rejoin(ctx context.Context, g *topo.Graph) bool {
 			all = false
 			continue
 		}
-		spots = s.narrowed(spots)
+		// What only another who looks on holds is about to end.
+		spots = slices.DeleteFunc(s.narrowed(spots), func(x Spot) bool {
+			ns := g.Namespace(x.Netns)
+			return ns != nil && !s.alive(ns, false)
+		})
 		before := len(s.sources)
 		if err := s.Add(ctx, spots, false); err != nil {
 			s.Note("%v", err)

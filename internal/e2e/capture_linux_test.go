@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/internal/nlwire"
 )
 
 // capturing is a running `nscope capture`.
@@ -193,12 +197,24 @@ func namedSpace(t *testing.T, prefix string) (name string, ip func(args ...strin
 	return name, ip
 }
 
-// TestCaptureLetsGo: a namespace that ends is let go of, and what comes under the name that was asked for joins.
+// TestCaptureLetsGo: a namespace that ends is let go of, also while somebody else has a socket in it, and what comes under the name that was
+// asked for joins.
 func TestCaptureLetsGo(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "ip", "ping")
 	name, ip := namedSpace(t, "nscope-capgone")
 	ip("-n", name, "link", "set", "lo", "up")
+	h, err := netns.OpenPath("/run/netns/"+name, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var engine *nlwire.Socket
+	err = h.Do(func() (err error) { engine, err = nlwire.Open(unix.NETLINK_ROUTE); return err })
+	h.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
 	c := startCapture(t, name, "icmp")
 	ip("netns", "exec", name, "ping", "-c", "1", "127.0.0.1")
 	ip("netns", "del", name)
