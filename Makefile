@@ -8,7 +8,7 @@ IMAGE   ?= nscope:$(VERSION)
 ARCH    ?= $(shell $(GO) env GOARCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-vm test-deps lint bench image release docs install clean
+.PHONY: help build demo test test-vm test-deps lint bench pgo image release docs install clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,18 @@ test-deps:
 lint: ## gofmt, vet, staticcheck, the architecture's rules, cross builds
 	.ci/lint
 
+# What is measured is compiled as what is shipped.
+PROFILE = $(CURDIR)/cmd/nscope/default.pgo
+
 bench: ## speed and size, as ratios in one run (root)
-	$(GO) test -run '^$$' -bench . -benchtime 1x -count 1 ./internal/bench
-	$(GO) test -run '^$$' -bench . -benchtime 1x -count 1 ./tui
+	$(GO) test -pgo=$(PROFILE) -run '^$$' -bench . -benchtime 1x -count 1 ./internal/bench
+	$(GO) test -pgo=$(PROFILE) -run '^$$' -bench . -benchtime 1x -count 1 ./tui
+
+pgo: ## look where the time goes, and tell the compiler: cmd/nscope/default.pgo (root)
+	-$(GO) test -pgo=off -run '^$$' -bench 'CaptureAllocs|Rules|At1000|Evaluate' -benchtime 1x -count 1 -cpuprofile $(PROFILE).1 -o /dev/null ./internal/bench
+	-$(GO) test -pgo=off -run '^$$' -bench . -benchtime 1x -count 1 -cpuprofile $(PROFILE).2 -o /dev/null ./tui
+	$(GO) tool pprof -proto -output $(PROFILE) $(PROFILE).1 $(PROFILE).2
+	rm -f $(PROFILE).1 $(PROFILE).2
 
 image: ## a container image FROM scratch, dist/nscope-image-ARCH.tar (docker load), no engine needed
 	$(GO) run ./internal/mkimage -arch $(ARCH) -tag $(IMAGE) -version $(VERSION) -o dist/nscope-image-$(ARCH).tar

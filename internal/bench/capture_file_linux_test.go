@@ -28,17 +28,6 @@ const (
 	maxFileAllocs = 0.2
 )
 
-// nscopeBinary builds the program as it is shipped.
-func nscopeBinary(b *testing.B) string {
-	bin := filepath.Join(b.TempDir(), "nscope")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "github.com/nscope/nscope/cmd/nscope")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	return bin
-}
-
 // cpuOf runs a command whose output nobody reads, and says how long it was on a processor, in it and in the kernel.
 func cpuOf(b *testing.B, name string, args ...string) time.Duration {
 	c := exec.Command(name, args...)
@@ -99,13 +88,28 @@ func BenchmarkCaptureFile(b *testing.B) {
 		report(b, float64(t[0])/float64(t[3]), maxReading, "print/libpcap-reading")
 		b.ReportMetric(float64(t[0])/float64(t[4]), "print/own-reading")
 		report(b, float64(peak(b, exec.Command(bin, "capture", "-r", file)))/1e6, maxFileRSS/1e6, "file-RSS-MB")
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if code := cmd.Main([]string{"nscope", "capture", "-r", file}, nil, io.Discard, io.Discard); code != 0 {
+	}
+}
+
+// BenchmarkCaptureAllocs does in this process what BenchmarkCaptureFile does in others, and what else is made of a file: `make pgo` looks
+// where its time goes.
+func BenchmarkCaptureAllocs(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "traffic.pcap")
+	writeTraffic(b, file, filePackets)
+	run := func(args ...string) {
+		if code := cmd.Main(append([]string{"nscope", "capture", "-r", file}, args...), nil, io.Discard, io.Discard); code != 0 {
 			b.Fatal("exit code ", code)
 		}
+	}
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		run()
 		runtime.ReadMemStats(&after)
 		report(b, float64(after.Mallocs-before.Mallocs)/filePackets, maxFileAllocs, "allocs/packet")
+		for _, args := range [][]string{{"inner", "tcp", "port", "443"}, {"-w", os.DevNull}, {"--flows"}, {"-o", "json"}} {
+			run(args...)
+		}
 	}
 }
 

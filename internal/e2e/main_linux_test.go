@@ -44,7 +44,7 @@ func binary(tb testing.TB) string {
 			return
 		}
 		built.path = filepath.Join(dir, "nscope")
-		cmd := exec.Command("go", "build", "-trimpath", "-o", built.path, "github.com/nscope/nscope/cmd/nscope")
+		cmd := exec.Command("go", "build", "-trimpath", "-pgo=off", "-o", built.path, "github.com/nscope/nscope/cmd/nscope")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w: %s", err, out)

@@ -26,7 +26,7 @@ var built struct {
 	remove func()
 }
 
-// buildNscope builds the program, as it is shipped, and returns its path.
+// buildNscope builds the program and returns its path.
 func buildNscope(t *testing.T) string {
 	t.Helper()
 	return goBuilds(t, "nscope", "build", "cmd/nscope")
@@ -38,7 +38,8 @@ func buildTests(t *testing.T, pkg string) string {
 	return goBuilds(t, strings.ReplaceAll(pkg, "/", "-")+".test", "test -c", pkg)
 }
 
-// goBuilds builds as everything is built that is shipped, so that it is compiled once.
+// goBuilds builds as other tests do, so that it is compiled once: as what is shipped, but without the profile (default.pgo), by which every
+// package of the program would be compiled a second time.
 func goBuilds(t *testing.T, name, verb, pkg string) string {
 	t.Helper()
 	built.Lock()
@@ -53,7 +54,7 @@ func goBuilds(t *testing.T, name, verb, pkg string) string {
 	if _, err := os.Stat(file); err == nil {
 		return file
 	}
-	cmd := exec.Command("go", append(strings.Fields(verb), "-trimpath", "-o", file, "github.com/nscope/nscope/"+pkg)...)
+	cmd := exec.Command("go", append(strings.Fields(verb), "-trimpath", "-pgo=off", "-o", file, "github.com/nscope/nscope/"+pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%q: %v\n%s", cmd.Args, err, out)

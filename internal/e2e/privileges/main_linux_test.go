@@ -62,7 +62,7 @@ func nscope(tb testing.TB) string {
 	nettest.NeedsRoot(tb)
 	path := filepath.Join(scratch.path(tb), "nscope")
 	build.Do(func() {
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X github.com/nscope/nscope/cmd.version=1.2.3-test", "-o", path, "github.com/nscope/nscope/cmd/nscope")
+		cmd := exec.Command("go", "build", "-trimpath", "-pgo=off", "-ldflags", "-s -w -X github.com/nscope/nscope/cmd.version=1.2.3-test", "-o", path, "github.com/nscope/nscope/cmd/nscope")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			build.err = fmt.Errorf("build nscope: %w\n%s", err, out)
