@@ -47,7 +47,7 @@ func (tm *terminal) screen() string { tm.t.Helper(); return tm.run("capture-pane
 func (tm *terminal) until(what string, ok func(screen string) bool) string {
 	tm.t.Helper()
 	var s string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if s = tm.screen(); ok(s) {
 			return s
 		}
