@@ -6,9 +6,15 @@ import (
 )
 
 // sum is the one's complement sum of b over 16-bit words in network byte order, folded (RFC 1071): 0xffff over what includes its
-// own right checksum. The sum of swapped words is the swapped sum (§2 (B)): words are added as they lie in a little-endian machine's memory.
-func sum(b []byte, start uint64) uint16 {
-	s, carry := uint64(0), uint64(0)
+// own right checksum. start is added as it is.
+func sum(b []byte, start uint64) uint16 { return swapped(add(b, 0), start) }
+
+// swapped makes of what add gives the sum in network byte order: the sum of swapped words is the swapped sum (RFC 1071 §2 (B)).
+func swapped(s, start uint64) uint16 { return fold(uint64(bits.ReverseBytes16(fold(s))) + start) }
+
+// add adds b, over words as they lie in a little-endian machine's memory, to s.
+func add(b []byte, s uint64) uint64 {
+	carry := uint64(0)
 	for len(b) >= 32 { // four at a time: the carry stays in the processor's flag between them
 		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b), carry)
 		s, carry = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), carry)
@@ -34,7 +40,18 @@ func sum(b []byte, start uint64) uint16 {
 	}
 	s, carry = bits.Add64(s, last, carry)
 	s, carry = bits.Add64(s, carry, 0)
-	return fold(uint64(bits.ReverseBytes16(fold(s+carry))) + start)
+	return s + carry
+}
+
+// headerOK tells whether the sum over an IPv4 header is right. Nearly all have 20 bytes.
+func headerOK(b []byte) bool {
+	if len(b) != 20 {
+		return sum(b, 0) == 0xffff
+	}
+	s, carry := bits.Add64(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), 0)
+	s, carry = bits.Add64(s, uint64(binary.LittleEndian.Uint32(b[16:])), carry)
+	s, carry = bits.Add64(s, carry, 0)
+	return fold(s+carry) == 0xffff
 }
 
 // fold adds the halves of a sum until one word is left: what is carried out of the lower half is carried into the higher, and out of that
@@ -44,13 +61,14 @@ func fold(s uint64) uint16 {
 	return uint16((x + bits.RotateLeft32(x, 16)) >> 16)
 }
 
-// pseudo is the sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1).
-func pseudo(p *Packet, h *Head, length int) uint64 {
-	from, n := 12, 8
-	if h.Version == 6 {
-		from, n = 8, 32
+// pseudo is the sum of the pseudo header's addresses as add gives it, and the rest of it (RFC 9293 §3.1, RFC 8200 §8.1).
+func pseudo(p *Packet, h *Head, length int) (addrs, rest uint64) {
+	if h.Version == 4 {
+		addrs = binary.LittleEndian.Uint64(p.Data[h.Net+12:])
+	} else {
+		addrs = add(p.Data[h.Net+8:h.Net+40], 0)
 	}
-	return uint64(sum(p.Data[h.Net+from:h.Net+from+n], uint64(length)+uint64(h.Proto)))
+	return addrs, uint64(length) + uint64(h.Proto)
 }
 
 // verify checks the transport's checksum, where the whole packet is there. One that is only the pseudo header's sum is still
@@ -82,11 +100,11 @@ func (d *Decoder) verify(p *Packet, h *Head) {
 	if h.Version == 6 && h.routed(p) {
 		return // the pseudo header has the final destination
 	}
-	ps := pseudo(p, h, len(b))
-	if sum(b, ps) == 0xffff {
+	addrs, rest := pseudo(p, h, len(b))
+	if swapped(add(b, addrs), rest) == 0xffff {
 		return
 	}
-	if field := binary.BigEndian.Uint16(b[at:]); field == sum(nil, ps) {
+	if field := binary.BigEndian.Uint16(b[at:]); field == swapped(addrs, rest) {
 		h.Status |= Offloaded
 		return
 	}

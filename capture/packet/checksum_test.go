@@ -21,6 +21,17 @@ func TestSum(t *testing.T) {
 			if got, want := sum(b, uint64(start)), corpus.Sum(b, start); got%0xffff != want%0xffff || (got == 0) != (want == 0) {
 				t.Fatalf("sum of % x from %#x is %#x, want %#x", b, start, got, want)
 			}
+			if got, want := headerOK(b), sum(b, 0) == 0xffff; got != want {
+				t.Fatalf("the header % x is right: %v, want %v", b, got, want)
+			}
+			if n > 11 && r.IntN(2) == 0 { // a right one
+				b[10], b[11] = 0, 0
+				c := ^sum(b, 0)
+				b[10], b[11] = byte(c>>8), byte(c)
+				if !headerOK(b) {
+					t.Fatalf("the header % x is wrong", b)
+				}
+			}
 		}
 	}
 }

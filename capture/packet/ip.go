@@ -34,7 +34,7 @@ func (d *Decoder) ipv4(p *Packet, h *Head, off int) {
 	if !p.have(h, off, ihl) {
 		return
 	}
-	if d.Checksums && sum(b[:ihl], 0) != 0xffff {
+	if d.Checksums && !headerOK(b[:ihl]) {
 		h.Status |= BadIPSum
 	}
 	frag := binary.BigEndian.Uint16(b[6:])

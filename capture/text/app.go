@@ -30,8 +30,20 @@ func app(b, p []byte, stream bool) []byte {
 
 var httpMethods = [...]string{"GET ", "POST ", "HEAD ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "CONNECT ", "TRACE "}
 
-// httpLine is the start line of an HTTP/1 message (RFC 9112 §3, §4), nil for none.
+// httpStart are the bytes that a start line begins with: most messages are told by their first one.
+var httpStart = func() (t [256]bool) {
+	t['H'] = true // HTTP/1
+	for _, m := range httpMethods {
+		t[m[0]] = true
+	}
+	return t
+}()
+
+// httpLine is the start line of an HTTP/1 message that is not empty (RFC 9112 §3, §4), nil for none.
 func httpLine(p []byte) []byte {
+	if !httpStart[p[0]] {
+		return nil
+	}
 	end := bytes.IndexByte(p[:min(len(p), 4096)], '\n')
 	if end < 0 {
 		return nil

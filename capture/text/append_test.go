@@ -72,3 +72,26 @@ func TestLinesAllocateNothing(t *testing.T) {
 		t.Errorf("%.3f allocations for a packet", n)
 	}
 }
+
+// TestTunnelsRemembered: what is remembered of a tunnel's text is that tunnel's.
+func TestTunnelsRemembered(t *testing.T) {
+	g := corpus.New(7)
+	one := Lines{Absolute: true}
+	tunnelled := 0
+	for _, f := range g.Frames(20000, 60) {
+		var d packet.Decoder
+		var p packet.Packet
+		d.Decode(&p, f.Data, f.WireLen, packet.Ethernet)
+		e := &Event{Packet: &p}
+		if p.NT > 0 {
+			tunnelled++
+		}
+		fresh := Lines{Absolute: true}
+		if got, want := string(one.Append(nil, e)), string(fresh.Append(nil, e)); got != want {
+			t.Fatalf("%q after others, %q alone", got, want)
+		}
+	}
+	if tunnelled < 1000 {
+		t.Errorf("%d in tunnels: it proves little", tunnelled)
+	}
+}

@@ -16,6 +16,7 @@ type Lines struct {
 	conns      conns
 	place      *Place
 	placeText  []byte
+	tunnels    tunnels
 }
 
 // Append adds the line of a packet, with its newline.
@@ -29,7 +30,7 @@ func (l *Lines) Append(b []byte, e *Event) []byte {
 	}
 	b = l.peers(b, e)
 	for i := range e.NT {
-		b = tunnelText(b, e, i)
+		b = l.tunnels.append(b, e, i)
 	}
 	b = l.Summary(b, e)
 	if e.Drop > 0 {
