@@ -32,7 +32,7 @@ const (
 )
 
 var (
-	protocols = map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6", 132: "sctp", 136: "udplite"}
+	protocols = map[uint8]string{1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 	// statusNames are IPS_*, by bit; those that the kernel alone has a use for are not told.
 	statusNames = map[int]string{0: "expected", 1: "seen-reply", 2: "assured", 3: "confirmed", 4: "snat", 5: "dnat", 9: "dying",
 		10: "fixed-timeout", 11: "template", 13: "helper", 14: "offload", 15: "hw-offload"}

@@ -19,7 +19,7 @@ type IPVSConn struct {
 // Conn is one entry of connection tracking (conntrack -L). No snapshot holds any: they are read when asked for.
 type Conn struct {
 	Family   string `json:"family"` // inet, inet6
-	Protocol string `json:"proto"`  // tcp, udp, icmp, icmpv6, sctp, dccp, gre, udplite, or the number
+	Protocol string `json:"proto"`  // tcp, udp, icmp, icmpv6, igmp, sctp, dccp, gre, esp, ah, udplite, or the number
 	// Orig is the first packet's way, before any translation; Reply that of the answer, as it comes in: where it is not Orig
 	// turned around, addresses are translated.
 	Orig  ConnTuple `json:"orig"`
