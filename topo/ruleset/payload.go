@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nscope/nscope/inspect/snapshot"
@@ -40,7 +41,28 @@ func payload(o *snapshot.NfOperand) load {
 	case "arp":
 		return arp(field)
 	}
+	if key == "" && o.Base == "network" {
+		return arpBytes(o.Offset, o.Len)
+	}
 	return always(opened)
+}
+
+// arpBytes loads a part of an ARP packet by its place: offset and length in bits. nft makes one comparison of two with neighbouring fields (and also of
+// two that each must differ, which is not the same: then it is what the kernel has that counts).
+func arpBytes(offset, bits int) load {
+	return func(m *machine) val {
+		p := &m.p
+		if p.Family != "arp" || offset%8 != 0 || bits%8 != 0 || offset < 0 || bits <= 0 || offset+bits > 28*8 || !p.Says(FARP|FSrc|FDst) || !p.Src.Is4() || !p.Dst.Is4() {
+			return opened
+		}
+		from, ok1 := macBytes(p.ARP.SrcMAC)
+		to, ok2 := macBytes(p.ARP.DstMAC)
+		if !ok1 || !ok2 || len(from) != 6 || len(to) != 6 {
+			return opened
+		}
+		b := []byte{0, arphrdEther, 8, 0, 6, 4, byte(p.ARP.Op >> 8), byte(p.ARP.Op)} // RFC 826
+		return raw(slices.Concat(b, from, p.Src.AsSlice(), to, p.Dst.AsSlice())[offset/8 : (offset+bits)/8])
+	}
 }
 
 // arp loads a field of an ARP packet.
