@@ -14,6 +14,7 @@ import (
 
 	"github.com/nscope/nscope/fixtures/netlab"
 	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/probe"
 )
 
@@ -147,7 +148,7 @@ func TestMatrixRandom(t *testing.T) {
 	const n = 8
 	_, spaces, members := flat(t, n)
 	serveAll(t, spaces, "80")
-	seed := uint64(time.Now().UnixNano())
+	seed := seed.Of(t)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ways := []struct {
 		rule  string // in who is asked, by its source; or with OUTPUT in who asks, by its destination

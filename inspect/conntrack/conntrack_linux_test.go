@@ -15,6 +15,7 @@ import (
 
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 )
 
 // toolLine is a line of `conntrack -L -o extended` in the form of ourLine; what ticks is left out:
@@ -132,8 +133,7 @@ func TestEntries(t *testing.T) {
 	if l := read(t, h, Filter{}, 0); len(l.Conns) != 0 || l.Seen != 0 {
 		t.Fatalf("a new namespace has %+v", l)
 	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seed.Of(t)
 	g := rand.New(rand.NewPCG(seed, 1))
 	file := filepath.Join(t.TempDir(), "flows")
 	if err := os.WriteFile(file, []byte(flows(g, 200)), 0o600); err != nil {

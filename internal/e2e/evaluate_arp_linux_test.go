@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo/ruleset"
 )
 
@@ -63,11 +63,7 @@ func arpRules(g *ruleGen) string {
 func TestEvaluatorOfARP(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.NeedsTool(t, "nft", "ip")
-	seed := rand.Uint64()
-	if s, err := strconv.ParseUint(os.Getenv("NSCOPE_SEED"), 10, 64); err == nil {
-		seed = s
-	}
-	t.Logf("NSCOPE_SEED=%d", seed)
+	seed := seed.Of(t)
 	router, peer := nettest.New(t), nettest.New(t)
 	nettest.Run(t, router, "sh", "-ec", fmt.Sprintf(`ip link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d
 		ip link set eth0 address 02:00:00:00:00:01 up

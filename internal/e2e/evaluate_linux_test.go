@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nscope/nscope/inspect/netns/nettest"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo/ruleset"
 )
 
@@ -29,14 +30,7 @@ func testEvaluator(t *testing.T, six bool, rounds int) {
 	if testing.Short() {
 		rounds /= 10
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("NSCOPE_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("NSCOPE_SEED=%d", seed)
+	seed := seed.Of(t)
 	w := newFilterWorld(t, six)
 	total, unknown, rejected, answered, ends, why := 0, 0, 0, 0, map[ruleset.End]int{}, map[string]int{}
 	for round := range rounds {

@@ -15,6 +15,7 @@ import (
 	"github.com/nscope/nscope/inspect/netfilter"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo/ruleset/spell"
 )
 
@@ -144,8 +145,7 @@ func optionRule(o option) string {
 // iptables-save prints, rule by rule, with counters, policies and order.
 func TestIPTablesAsSaved(t *testing.T) {
 	needsIPTables(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seed.Of(t)
 	for _, p := range iptablesPrograms {
 		t.Run(p.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nscope/nscope/fixtures"
+	"github.com/nscope/nscope/internal/seed"
 )
 
 // Every mode is made, proved and taken away by the program, or skipped for what the kernel really lacks; and leaves nothing.
@@ -81,9 +82,7 @@ func TestLabKilled(t *testing.T) {
 	m.labOK(t, "down", "--all")
 	m.noTraces(t, before)
 
-	seed := time.Now().UnixNano()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewSource(seed))
+	r := rand.New(rand.NewSource(int64(seed.Of(t))))
 	for i := range 20 {
 		wait := time.Duration(r.Int63n(int64(span) * 5 / 4))
 		cmd := m.command(t.Context(), m.nscope, "lab", "up", "overlay", "--name", "k")

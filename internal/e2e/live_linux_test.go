@@ -21,6 +21,7 @@ import (
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -55,8 +56,9 @@ func TestLiveIsCurrent(t *testing.T) {
 			t.Fatal("CAP_NET_BROADCAST is there")
 		}
 	}
+	first := seed.Of(t)
 	for i := range worlds {
-		seed := rand.Uint64()
+		seed := first + uint64(i)
 		t.Run(fmt.Sprintf("%d-seed-%d", i, seed), func(t *testing.T) {
 			w := &liveWorld{t: t, r: rand.New(rand.NewPCG(seed, 1)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: i * 100, up: make(chan inspect.Update, 1024)}
 			for range 5 {

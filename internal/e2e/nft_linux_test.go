@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/nscope/nscope/inspect/netfilter"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo/ruleset/spell"
 )
 
@@ -281,8 +281,8 @@ func TestNftRandom(t *testing.T) {
 		}
 	}
 	seeds := []uint64{1, 2, 33, 35}
-	if s, err := strconv.ParseUint(os.Getenv("NSCOPE_SEED"), 10, 64); err == nil {
-		seeds = []uint64{s}
+	if os.Getenv("NSCOPE_SEED") != "" {
+		seeds = []uint64{seed.Of(t)}
 	}
 	for _, seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 7))

@@ -18,6 +18,7 @@ import (
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -31,8 +32,9 @@ func TestRandomTopologies(t *testing.T) {
 	if testing.Short() {
 		rounds = 5
 	}
+	first := seed.Of(t)
 	for i := range rounds {
-		seed := rand.Uint64()
+		seed := first + uint64(i)
 		t.Run(fmt.Sprintf("%d-seed-%d", i, seed), func(t *testing.T) {
 			w := newWorld(t, rand.New(rand.NewPCG(seed, 0)))
 			w.build()

@@ -22,6 +22,7 @@ import (
 	"github.com/nscope/nscope/inspect"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo"
 )
 
@@ -346,8 +347,9 @@ func publishedByRandomRules(t *testing.T, gateway netip.Prefix, rounds int, seed
 	}
 	sport := uint16(10000)
 	arrivals, drawn := 0, 0
+	begin := seed.Of(t)
 	for round := range rounds {
-		seed := rand.Uint64()
+		seed := begin + uint64(round)
 		if round < len(seeds) {
 			seed = seeds[round]
 		}

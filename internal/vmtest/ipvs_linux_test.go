@@ -16,6 +16,7 @@ import (
 	"github.com/nscope/nscope/inspect/ipvs"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/snapshot"
+	"github.com/nscope/nscope/internal/seed"
 	"github.com/nscope/nscope/topo/ruleset/spell"
 )
 
@@ -58,8 +59,7 @@ func TestInsideIPVS(t *testing.T) {
 	if v := readIPVS(t, h); v != nil {
 		t.Fatalf("a namespace without services has %+v", v)
 	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seed.Of(t)
 	g := &ipvsGen{rand.New(rand.NewPCG(seed, 1)), map[string]bool{}}
 	var script strings.Builder
 	for range 80 {
