@@ -51,7 +51,7 @@ func (l *Live) cover() {
 		if _, ok := l.covered[id]; ok || id.Hidden() || l.homes[id] != nil {
 			continue
 		}
-		if l.numbered(id, ids) || l.alone[id] || !mayPin(len(l.alone)*2) {
+		if l.numbered(id, ids) || l.alone[id] || !mayPin(len(l.alone)*2) || l.ending(id) {
 			continue
 		}
 		err := l.c.inside(id, func() error { _, err := l.w.Listen(id, false); return err })
@@ -62,6 +62,24 @@ func (l *Live) cover() {
 		}
 	}
 	l.watchFolders()
+}
+
+// ending tells whether nothing but sockets of others hold a namespace. Such a socket may be that of another who looks on as we do, and ours would
+// keep the namespace for that one as its does for us: it is looked at now and then instead.
+func (l *Live) ending(id snapshot.NSID) bool {
+	ns, ok := l.c.found.Namespace(id)
+	return ok && len(ns.Holders) > 0 && !slices.ContainsFunc(ns.Holders, func(h snapshot.Holder) bool { return h.Kind != snapshot.HolderSocket })
+}
+
+// endings lets go of namespaces that are ending. What is left of them is looked for a few times, as nobody tells when it is gone.
+func (l *Live) endings() {
+	for id := range l.alone {
+		if l.ending(id) {
+			l.w.Forget(id)
+			delete(l.alone, id)
+			l.doubts = 3
+		}
+	}
 }
 
 func (l *Live) openHome(id snapshot.NSID) {
@@ -217,6 +235,10 @@ func (l *Live) sweep() {
 	for id := range l.alone {
 		ns, ok := l.c.found.Namespace(id)
 		want = want || !ok || !ns.Reachable()
+	}
+	if l.doubts > 0 {
+		l.doubts--
+		want = true
 	}
 	if want {
 		l.now.names = true

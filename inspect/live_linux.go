@@ -47,6 +47,7 @@ type Live struct {
 	homes   map[snapshot.NSID]*home
 	covered map[snapshot.NSID]nsidAt // namespaces that a home's socket hears of
 	alone   map[snapshot.NSID]bool   // namespaces with a socket of their own
+	doubts  int                      // how often more it is looked for what ended
 	unsure  map[ref]bool
 	pids    map[int]snapshot.NSID
 	folders map[string]bool
@@ -115,7 +116,7 @@ func NewLive(opts ...Option) *Live {
 // Only one Run of a Live may be.
 func (l *Live) Run(ctx context.Context, each func(Update)) error {
 	l.now, l.homes, l.covered, l.alone = newPending(), map[snapshot.NSID]*home{}, map[snapshot.NSID]nsidAt{}, map[snapshot.NSID]bool{}
-	l.unsure, l.folders = map[ref]bool{}, map[string]bool{}
+	l.unsure, l.folders, l.doubts = map[ref]bool{}, map[string]bool{}, 0
 	var err error
 	if l.w, err = watch.New(); err != nil {
 		return err

@@ -89,6 +89,7 @@ func (l *Live) refind(ctx context.Context) (changed bool, err error) {
 	}
 	c.found, l.foundAt = found, time.Now()
 	l.remember()
+	l.endings()
 	for id := range c.read {
 		if _, ok := found.Namespace(id); !ok && !id.Hidden() {
 			l.forget(id)

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -233,4 +235,73 @@ func TestLiveLetsNeighborsPass(t *testing.T) {
 			t.Errorf("of %s was heard: %q, not %q", c.addr, heard, c.want)
 		}
 	}
+}
+
+// lookingOn is set in the other process of TestLiveBesideAnother.
+const lookingOn = "NSCOPE_TEST_LOOKING_ON"
+
+// TestLiveBesideAnother: a namespace that ends while two look on ends for both: neither's socket keeps it for the other.
+func TestLiveBesideAnother(t *testing.T) {
+	nettest.NeedsRoot(t)
+	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 3)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 800, up: make(chan inspect.Update, 1024)}
+	ctx, cancel := context.WithCancel(t.Context())
+	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
+	done := make(chan error, 1)
+	run := func() {
+		go func() { done <- live.Run(ctx, func(u inspect.Update) { w.up <- u }) }()
+		t.Cleanup(func() {
+			cancel()
+			<-done
+		})
+		w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+	}
+	if os.Getenv(lookingOn) != "" {
+		run()
+		fmt.Println("looking on")
+		in := make(chan struct{})
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			close(in)
+		}()
+		for {
+			select {
+			case <-w.up:
+			case <-in:
+				return
+			}
+		}
+	}
+	stays, ends := w.space(), w.space()
+	w.tie(stays, ends)
+	exe, err := os.Executable()
+	w.must(err)
+	other := exec.Command(exe, "-test.run", "^TestLiveBesideAnother$")
+	other.Env = append(os.Environ(), lookingOn+"=1")
+	in, err := other.StdinPipe()
+	w.must(err)
+	out, err := other.StdoutPipe()
+	w.must(err)
+	w.must(other.Start())
+	t.Cleanup(func() {
+		in.Close()
+		_, _ = io.Copy(io.Discard, out)
+		w.must(other.Wait())
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "looking on\n" {
+		t.Fatalf("%q: %v", line, err)
+	}
+	run()
+	w.current("at the start")
+	if n, _ := w.listeners(ends); n != 1 {
+		t.Fatalf("%d sockets of ours listen in what is to end", n)
+	}
+	id, link := ends.ID(), stays.links[0]
+	w.spaces = []*liveSpace{stays}
+	ends.sh.Close()
+	w.must(ends.Close())
+	w.await("the end of a namespace", func() bool { return !w.has(id) })
+	w.await("the end of its link's other end", func() bool {
+		_, err := stays.Link(link)
+		return err != nil
+	})
 }
