@@ -50,15 +50,13 @@ func (s *sock) connect(ctx context.Context, to netip.AddrPort) error {
 		return os.NewSyscallError("connect", err)
 	}
 	defer s.interruptible(ctx)()
-	first := true
 	var soErr int
 	e := s.raw.Write(func(fd uintptr) bool {
-		if first { // the poller's edge may have passed: look once before waiting
-			first = false
-			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-			if n, _ := unix.Poll(p, 0); n == 0 {
-				return false
-			}
+		// That the poller woke says little: a socket that is not connected yet is writable for it (POLLOUT|POLLHUP), and that may be heard of late. To
+		// wait without having looked would be wrong too: what it waits for may have passed.
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		if n, _ := unix.Poll(p, 0); n <= 0 {
+			return false
 		}
 		soErr, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		return true
