@@ -6,7 +6,7 @@ import "testing"
 func TestOf(t *testing.T) {
 	t.Setenv(variable, "")
 	here := Of(t)
-	if here != Of(t) {
+	if again := Of(t); here != again {
 		t.Error("the same test has two")
 	}
 	t.Run("other", func(t *testing.T) {
@@ -19,7 +19,7 @@ func TestOf(t *testing.T) {
 		t.Errorf("%d is not what was asked for", n)
 	}
 	t.Setenv(variable, "random")
-	if Of(t) == Of(t) {
+	if a, b := Of(t), Of(t); a == b {
 		t.Error("it is not random")
 	}
 }
