@@ -36,7 +36,8 @@ func Collect(ctx context.Context, opts ...Option) (*snapshot.Snapshot, error) {
 // space is one namespace while it is read.
 type space struct {
 	ns *snapshot.Namespace
-	// handle pins the namespace until its links are wired, so that its inode cannot come to mean another one.
+	// handle pins the namespace until its links are wired, so that its inode cannot come to mean another one. Who takes a space out of a
+	// collector's read closes it (put, drop): else it keeps the namespace for ever.
 	handle *netns.Handle
 	gaps   []snapshot.Gap
 	// shared is set once somebody else may read ns: it is then not changed any more, but replaced (own).
@@ -165,7 +166,7 @@ func (c *collector) readAll(ctx context.Context, spaces []*netns.Namespace) {
 			for ns := range work {
 				if s := c.readOne(ns); s != nil {
 					mu.Lock()
-					c.read[ns.ID] = s
+					c.put(ns.ID, s)
 					mu.Unlock()
 				}
 				c.progress(int(done.Add(1)), len(spaces))
@@ -352,13 +353,33 @@ func needsOf(err error) string {
 	return ""
 }
 
+// put is a namespace as it was read last, in the place of an earlier reading.
+func (c *collector) put(id snapshot.NSID, s *space) {
+	if old := c.read[id]; old != nil && old.handle != s.handle {
+		old.unpin()
+	}
+	c.read[id] = s
+}
+
+// drop forgets a namespace.
+func (c *collector) drop(id snapshot.NSID) {
+	if s := c.read[id]; s != nil {
+		s.unpin()
+		delete(c.read, id)
+	}
+}
+
 // release closes what pinned the namespaces.
 func (c *collector) release() {
 	for _, s := range c.read {
-		if s.handle != nil {
-			s.handle.Close()
-			s.handle = nil
-		}
+		s.unpin()
+	}
+}
+
+func (s *space) unpin() {
+	if s.handle != nil {
+		s.handle.Close()
+		s.handle = nil
 	}
 }
 

@@ -63,7 +63,7 @@ func (w *wiring) hide() {
 		a.close()
 	}
 	for _, ns := range w.hidden {
-		w.c.read[ns.ID] = &space{ns: &ns}
+		w.c.put(ns.ID, &space{ns: &ns})
 	}
 }
 

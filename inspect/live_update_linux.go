@@ -93,7 +93,7 @@ func (l *Live) refind(ctx context.Context) (changed bool, err error) {
 	for id := range c.read {
 		if _, ok := found.Namespace(id); !ok && !id.Hidden() {
 			l.forget(id)
-			delete(c.read, id)
+			c.drop(id)
 			changed, l.now.engines = true, true
 		}
 	}
@@ -117,14 +117,14 @@ func (l *Live) refind(ctx context.Context) (changed bool, err error) {
 	if len(fresh) > 0 {
 		changed, l.now.engines = true, true
 		for _, ns := range fresh {
-			c.read[ns.ID] = &space{ns: &snapshot.Namespace{ID: ns.ID, Holders: ns.Holders}}
+			c.put(ns.ID, &space{ns: &snapshot.Namespace{ID: ns.ID, Holders: ns.Holders}})
 		}
 		l.cover() // before they are read: what changes from now on is heard
 		c.readAll(ctx, fresh)
 		for _, ns := range fresh {
 			delete(l.now.parts, ns.ID)
 			if s := c.read[ns.ID]; s != nil && s.ns.Cookie == 0 && len(s.gaps) == 0 && len(s.ns.Links) == 0 {
-				delete(c.read, ns.ID) // it is gone already
+				c.drop(ns.ID) // it is gone already
 				l.forget(ns.ID)
 			} else if s != nil {
 				l.programs(s.ns)
@@ -174,7 +174,7 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 	if slices.ContainsFunc(old.gaps, func(g snapshot.Gap) bool { return g.Reader == "namespace" }) {
 		return l.whole(id)
 	}
-	s := &space{ns: old.ns, shared: true, owned: true}
+	s := &space{ns: old.ns, handle: old.handle, shared: true, owned: true}
 	s.own() // wiring writes into what is not read again, too
 	fresh := s.ns
 	readers := parts.Readers()
@@ -230,7 +230,7 @@ func (l *Live) again(id snapshot.NSID, parts rtnl.Part, rules bool) bool {
 	if parts&(rtnl.Links|rtnl.NSIDs) == 0 && slices.Equal(s.gaps, old.gaps) && sameParts(old.ns, fresh) {
 		return false
 	}
-	c.read[id] = s
+	c.put(id, s)
 	return true
 }
 
@@ -259,7 +259,7 @@ func (l *Live) whole(id snapshot.NSID) bool {
 		return false
 	}
 	l.programs(s.ns)
-	c.read[id] = s
+	c.put(id, s)
 	return true
 }
 
@@ -279,7 +279,7 @@ func (l *Live) rewire(ctx context.Context, before map[snapshot.NSID]*snapshot.Na
 	c := l.c
 	for id := range c.read {
 		if id.Hidden() {
-			delete(c.read, id) // described anew, as long as something leads there
+			c.drop(id) // described anew, as long as something leads there
 		}
 	}
 	for _, m := range c.ids {

@@ -84,10 +84,7 @@ func (c *collector) reread(id snapshot.NSID) {
 	s := c.read[id]
 	switch {
 	case err != nil && netns.Vanished(err):
-		if s.handle != nil {
-			s.handle.Close()
-		}
-		delete(c.read, id)
+		c.drop(id)
 	case err != nil || failed: // the first reading stays
 	default:
 		s.own()

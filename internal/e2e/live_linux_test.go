@@ -87,6 +87,7 @@ func TestLiveIsCurrent(t *testing.T) {
 					f()
 				}
 				w.current(fmt.Sprintf("round %d", round))
+				w.keepsNothing()
 			}
 		})
 	}
@@ -164,6 +165,26 @@ func (w *liveWorld) current(when string) {
 			w.t.Fatalf("%s: what a new reading says is different:\n%s", when, strings.Join(diff, "\n"))
 		}
 	}
+}
+
+// keepsNothing waits until no namespace is open but those of the test: what the Live opens to read it closes again.
+func (w *liveWorld) keepsNothing() {
+	w.t.Helper()
+	var open []string
+	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
+		open = nil
+		fds, err := os.ReadDir("/proc/self/fd")
+		w.must(err)
+		for _, fd := range fds {
+			if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "net:[") {
+				open = append(open, fd.Name()+" "+to)
+			}
+		}
+		if len(open) <= len(w.spaces) {
+			return
+		}
+	}
+	w.t.Errorf("namespaces are open: %q; the test has %d", open, len(w.spaces))
 }
 
 // ours are the changes in the test's own namespaces: others may be at work on this machine.
