@@ -39,8 +39,8 @@ bench: ## speed and size, as ratios in one run (root)
 	$(GO) test -pgo=$(PROFILE) -run '^$$' -bench . -benchtime 1x -count 1 ./tui
 
 pgo: ## look where the time goes, and tell the compiler: cmd/nscope/default.pgo (root)
-	-$(GO) test -pgo=off -run '^$$' -bench 'CaptureAllocs|Rules|At1000|Evaluate' -benchtime 1x -count 1 -cpuprofile $(PROFILE).1 -o /dev/null ./internal/bench
-	-$(GO) test -pgo=off -run '^$$' -bench . -benchtime 1x -count 1 -cpuprofile $(PROFILE).2 -o /dev/null ./tui
+	-$(GO) test -trimpath -pgo=off -run '^$$' -bench 'CaptureAllocs|Rules|At1000|Evaluate' -benchtime 1x -count 1 -cpuprofile $(PROFILE).1 -o /dev/null ./internal/bench
+	-$(GO) test -trimpath -pgo=off -run '^$$' -bench . -benchtime 1x -count 1 -cpuprofile $(PROFILE).2 -o /dev/null ./tui
 	$(GO) tool pprof -proto -output $(PROFILE) $(PROFILE).1 $(PROFILE).2
 	rm -f $(PROFILE).1 $(PROFILE).2
 

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,7 +18,6 @@ import (
 	"github.com/nscope/nscope/inspect/netns"
 	"github.com/nscope/nscope/inspect/netns/nettest"
 	"github.com/nscope/nscope/inspect/rtnl"
-	"github.com/nscope/nscope/inspect/snapshot"
 )
 
 // listeners are the sockets of rtnetlink in the calling thread's namespace that joined a group, and the messages that they lost
@@ -99,26 +96,16 @@ func TestLiveWithoutBroadcast(t *testing.T) {
 func TestLiveRepairsWhatWasLost(t *testing.T) {
 	nettest.NeedsRoot(t)
 	nettest.Needs(t, netns.HasCap(unix.CAP_NET_BROADCAST), "CAP_NET_BROADCAST")
-	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 1)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 500, up: make(chan inspect.Update, 1024)}
+	w := newLiveWorld(t, 1, 500)
 	far, alone := w.space(), w.space()
 	w.tie(alone, alone)
 	w.numbered(far)
-	ctx, cancel := context.WithCancel(t.Context())
-	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
 	gate := make(chan struct{}, 1) // whoever holds it keeps updates from being taken
-	done := make(chan error, 1)
-	go func() {
-		done <- live.Run(ctx, func(u inspect.Update) {
-			w.up <- u
-			gate <- struct{}{}
-			<-gate
-		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
+	w.begin(func(u inspect.Update) {
+		w.up <- u
+		gate <- struct{}{}
+		<-gate
 	})
-	w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
 	w.heardBy(far)
 	w.current("at the start")
 
@@ -179,19 +166,11 @@ func TestLiveRepairsWhatWasLost(t *testing.T) {
 // namespaces; nothing is read again for them. All others are heard of, also such as need no ARP.
 func TestLiveLetsNeighborsPass(t *testing.T) {
 	nettest.NeedsRoot(t)
-	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 2)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 700, up: make(chan inspect.Update, 1024)}
+	w := newLiveWorld(t, 2, 700)
 	s := w.space()
 	w.must(s.Bridge("b0", netip.MustParsePrefix("10.98.0.1/24")))
 	w.must(s.Bridge("b1", netip.MustParsePrefix("10.98.1.1/24")))
-	ctx, cancel := context.WithCancel(t.Context())
-	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
-	done := make(chan error, 1)
-	go func() { done <- live.Run(ctx, func(u inspect.Update) { w.up <- u }) }()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+	w.begin(func(u inspect.Update) { w.up <- u })
 	w.current("at the start")
 	var heard []string
 	said := func(mark string) bool {
@@ -243,20 +222,10 @@ const lookingOn = "NSCOPE_TEST_LOOKING_ON"
 // TestLiveBesideAnother: a namespace that ends while two look on ends for both: neither's socket keeps it for the other.
 func TestLiveBesideAnother(t *testing.T) {
 	nettest.NeedsRoot(t)
-	w := &liveWorld{t: t, r: rand.New(rand.NewPCG(1, 3)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: 800, up: make(chan inspect.Update, 1024)}
-	ctx, cancel := context.WithCancel(t.Context())
-	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
-	done := make(chan error, 1)
-	run := func() {
-		go func() { done <- live.Run(ctx, func(u inspect.Update) { w.up <- u }) }()
-		t.Cleanup(func() {
-			cancel()
-			<-done
-		})
-		w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
-	}
+	w := newLiveWorld(t, 3, 800)
+	begin := func() { w.begin(func(u inspect.Update) { w.up <- u }) }
 	if os.Getenv(lookingOn) != "" {
-		run()
+		begin()
 		fmt.Println("looking on")
 		in := make(chan struct{})
 		go func() {
@@ -290,7 +259,7 @@ func TestLiveBesideAnother(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "looking on\n" {
 		t.Fatalf("%q: %v", line, err)
 	}
-	run()
+	begin()
 	w.current("at the start")
 	if n, _ := w.listeners(ends); n != 1 {
 		t.Fatalf("%d sockets of ours listen in what is to end", n)

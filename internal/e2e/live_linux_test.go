@@ -38,6 +38,25 @@ type liveWorld struct {
 	fulls  int
 }
 
+// newLiveWorld is an empty one; its names begin with a number that no other test's do.
+func newLiveWorld(t *testing.T, seed uint64, serial int) *liveWorld {
+	return &liveWorld{t: t, r: rand.New(rand.NewPCG(seed, 1)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: serial, up: make(chan inspect.Update, 1024)}
+}
+
+// begin has a Live run until the test ends, and waits until it listens.
+func (w *liveWorld) begin(each func(inspect.Update)) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
+	done := make(chan error, 1)
+	go func() { done <- live.Run(ctx, each) }()
+	w.t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+}
+
 type liveSpace struct {
 	*netlab.Space
 	sh    *ipcmd.Shell
@@ -60,22 +79,14 @@ func TestLiveIsCurrent(t *testing.T) {
 	for i := range worlds {
 		seed := first + uint64(i)
 		t.Run(fmt.Sprintf("%d-seed-%d", i, seed), func(t *testing.T) {
-			w := &liveWorld{t: t, r: rand.New(rand.NewPCG(seed, 1)), heard: map[snapshot.NSID]int{}, done: map[*liveSpace]int{}, serial: i * 100, up: make(chan inspect.Update, 1024)}
+			w := newLiveWorld(t, seed, i*100)
 			for range 5 {
 				w.space()
 			}
 			w.tie(w.spaces[0], w.spaces[1])
 			w.numbered(w.spaces[1])
 			w.numbered(w.spaces[2])
-			ctx, cancel := context.WithCancel(t.Context())
-			live := inspect.NewLive(inspect.WithoutEngines(), inspect.WithDepth(inspect.Topology))
-			done := make(chan error, 1)
-			go func() { done <- live.Run(ctx, func(u inspect.Update) { w.up <- u }) }()
-			t.Cleanup(func() {
-				cancel()
-				<-done
-			})
-			w.await("the second full reading", func() bool { return w.last != nil && w.fulls >= 2 })
+			w.begin(func(u inspect.Update) { w.up <- u })
 			w.heardBy(w.spaces[1], w.spaces[2])
 			w.current("at the start")
 			for round := range 6 {

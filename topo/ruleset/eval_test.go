@@ -159,3 +159,23 @@ func TestACommentIsTrue(t *testing.T) {
 	table := tab("legacy", "ip", "filter", base("FORWARD", "filter", "forward", 0, "accept", rule(when("xt", "comment", "==", word("x")), verdict("drop"))))
 	want(t, eval(t, ipForward, syn("10.0.0.1:1000", "10.0.1.1:80"), table), ruleset.Drop)
 }
+
+// TestARPByPlace: nft makes one comparison of two with neighbouring fields, and names none.
+func TestARPByPlace(t *testing.T) {
+	at := ruleset.At{Family: "arp", Hook: "input"}
+	place := func(offset, bits int, op string, v snapshot.NfValue) snapshot.NfTable {
+		left := snapshot.NfOperand{Kind: "payload", Base: "network", Offset: offset, Len: bits}
+		return tab("nft", "arp", "t", base("c", "filter", "input", 0, "accept", rule(snapshot.NfExpr{Matches: []snapshot.NfMatch{{Left: left, Op: op, Values: []snapshot.NfValue{v}}}}, verdict("drop"))))
+	}
+	p := ruleset.AboutARP(ruleset.ARP{Op: 1, SrcMAC: "02:00:00:00:00:02", DstMAC: "00:00:00:00:00:00"}, netip.MustParseAddr("10.9.0.20"), netip.MustParseAddr("10.9.0.1"))
+	const both = 0x0001_020000000002 // operation and the sender's hardware address: 8 bytes from the 6th on
+	want(t, eval(t, at, p, place(48, 64, "==", is(both))), ruleset.Drop)
+	want(t, eval(t, at, p, place(48, 64, "!=", is(both))), ruleset.Accept)
+	want(t, eval(t, at, p, place(48, 64, "!=", is(both+1))), ruleset.Drop)
+	want(t, eval(t, at, p, place(0, 64, "==", is(0x0001_0800_06_04_0001))), ruleset.Drop)
+	want(t, eval(t, at, p, place(192, 32, "==", is(0x0a090001))), ruleset.Drop) // the target's protocol address, the last
+	want(t, eval(t, at, p, place(192, 64, "==", is(0))), ruleset.Unknown)       // beyond it
+	want(t, eval(t, at, p, place(4, 8, "==", is(0))), ruleset.Unknown)          // no whole byte
+	p.Known &^= ruleset.FARP
+	want(t, eval(t, at, p, place(48, 64, "==", is(both))), ruleset.Unknown)
+}
