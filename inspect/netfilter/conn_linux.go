@@ -137,13 +137,14 @@ type ruleset struct {
 	at          map[tableKey]int
 	sets        map[tableKey]map[string]*set
 	order       []setOf
-	chains      map[chainKey]*snapshot.NfChain
 	use         []chainUse
 	total       uint64
-	// machine decodes the rules; table and chain are those of the last one.
+	// machine decodes the rules; table and chain are those of the last one, chains and last where it was found.
 	machine *machine
 	table   tableKey
 	chain   *snapshot.NfChain
+	chains  []snapshot.NfChain
+	last    int
 }
 
 // chainUse is how much a chain is used.
@@ -156,11 +157,6 @@ type chainUse struct {
 type setOf struct {
 	table tableKey
 	set   *set
-}
-
-type chainKey struct {
-	table tableKey
-	name  string
 }
 
 func (r *ruleset) dump(typ, want uint16, fn func([]byte)) error {
@@ -287,7 +283,7 @@ func (r *ruleset) readElemsOf(table tableKey, s *set) (err error) {
 }
 
 func (r *ruleset) readChains() error {
-	err := r.dump(msgGetChain, msgNewChain, func(b []byte) {
+	return r.dump(msgGetChain, msgNewChain, func(b []byte) {
 		if key, c, use, ok := decodeChain(b); ok {
 			if i, ok := r.at[key]; ok {
 				r.tables[i].Chains = append(r.tables[i].Chains, c)
@@ -296,14 +292,19 @@ func (r *ruleset) readChains() error {
 			}
 		}
 	})
-	r.chains = map[chainKey]*snapshot.NfChain{}
-	for key, i := range r.at {
-		chains := r.tables[i].Chains
-		for j := range chains {
-			r.chains[chainKey{key, chains[j].Name}] = &chains[j]
+}
+
+// chainOf is the chain of that name in the table of the last rule, nil for none. Rules come in the order of chains: it is the last one's next,
+// or not far.
+func (r *ruleset) chainOf(name []byte) *snapshot.NfChain {
+	for i := range r.chains {
+		at := (r.last + i) % len(r.chains)
+		if c := &r.chains[at]; c.Name == string(name) {
+			r.last = at
+			return c
 		}
 	}
-	return err
+	return nil
 }
 
 // manyRules is how many rules are asked for chain by chain: for each part of a dump the kernel counts all rules before it
@@ -356,10 +357,13 @@ func (r *ruleset) rule(b []byte) {
 		if m.sets == nil {
 			m.sets = map[string]*set{}
 		}
-		r.chain = nil
+		r.chain, r.chains, r.last = nil, nil, 0
+		if i, ok := r.at[r.table]; ok {
+			r.chains = r.tables[i].Chains
+		}
 	}
 	if r.chain == nil || r.chain.Name != string(h.chain) {
-		if r.chain = r.chains[chainKey{r.table, string(h.chain)}]; r.chain == nil {
+		if r.chain = r.chainOf(h.chain); r.chain == nil {
 			return
 		}
 	}

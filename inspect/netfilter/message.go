@@ -12,9 +12,10 @@ func decodeTable(b []byte) (family uint8, t snapshot.NfTable, ok bool) {
 	if len(b) < nfgenLen {
 		return 0, t, false
 	}
+	var use uint32
 	family = b[0]
 	t = snapshot.NfTable{
-		Backend: snapshot.NfNft, Family: familyName(family), Flags: []string{}, Chains: []snapshot.NfChain{}, Sets: []snapshot.NfSet{},
+		Backend: snapshot.NfNft, Family: familyName(family), Flags: []string{}, Sets: []snapshot.NfSet{},
 		Objects: []snapshot.NfObject{}, Flowtables: []snapshot.NfFlowtable{},
 	}
 	for a := nlwire.WalkAfter(b, nfgenLen); a.Next(); {
@@ -32,8 +33,11 @@ func decodeTable(b []byte) (family uint8, t snapshot.NfTable, ok bool) {
 			}
 		case nftaTableUserdata:
 			t.Comment = comment(a.Val)
+		case nftaTableUse:
+			use = nlwire.BE32(a.Val)
 		}
 	}
+	t.Chains = make([]snapshot.NfChain, 0, min(use, 32)) // mostly what uses a table are its chains
 	return family, t, t.Name != ""
 }
 
